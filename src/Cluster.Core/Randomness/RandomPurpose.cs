@@ -1,0 +1,23 @@
+namespace Cluster.Core.Randomness;
+
+/// <summary>What a stream of random numbers is for; part of its key, so that no two uses ever share numbers. Never renumber.</summary>
+public enum RandomPurpose
+{
+    /// <summary>Initial parameter values, keyed by the parameter's index.</summary>
+    Initialisation = 1,
+
+    /// <summary>The order of samples within a phase, keyed by phase and epoch.</summary>
+    SampleOrder = 2,
+
+    /// <summary>Dropout masks, keyed by step, lane and micro-batch.</summary>
+    Dropout = 3,
+
+    /// <summary>Choice of the next token, keyed by request and position.</summary>
+    TokenSampling = 4,
+
+    /// <summary>Which phrasing of a dialogue template a sample gets.</summary>
+    Dialogue = 5,
+
+    /// <summary>Synthetic inputs of fingerprints and benchmarks.</summary>
+    Synthetic = 6,
+}
