@@ -68,7 +68,10 @@ public sealed record ModelShape
     /// <summary>Longest sequence the model is ever given; 0 means the context. The long-context phase sets it to its own length.</summary>
     public int MaxContext { get; init; }
 
-    /// <summary>Number of token ids, special tokens included; 0 until the tokenizer is known.</summary>
+    /// <summary>
+    /// Rows of the embedding: the tokenizer's ids rounded up to a multiple of 16 (ids above the tokenizer's are never targets);
+    /// 0 until the tokenizer is known.
+    /// </summary>
     public int Vocabulary { get; init; }
 
     /// <summary>Hidden width of the feed-forward part; 0 means 4 × width.</summary>
@@ -135,10 +138,18 @@ public sealed record ModelShape
         Range("model.kv_heads", shape.KvHeads, 1, Heads);
         if (Heads % shape.KvHeads != 0)
             throw new UserErrorException($"model.kv_heads is {shape.KvHeads}, which does not divide model.heads {Heads}.", "Give a divisor of the heads.");
+        // Vectorised passes go 16 columns at a time.
+        if (Heads * shape.HeadSize % 16 != 0 || shape.KvHeads * shape.HeadSize % 16 != 0)
+            throw new UserErrorException($"model.head_size is {shape.HeadSize} with {Heads} heads and {shape.KvHeads} kv_heads.",
+                "Heads × head size, and kv_heads × head size, must be multiples of 16.");
         Range("model.context", Context, 8, 1_048_576);
         Range("model.max_context", shape.MaxContext, Context, 1_048_576);
         Range("model.vocabulary", Vocabulary, 0, 1 << 24);
+        if (Vocabulary % 16 != 0)
+            throw new UserErrorException($"model.vocabulary is {Vocabulary}.", "Give a multiple of 16, or 0 to take the tokenizer's.");
         Range("model.feed_forward", shape.FeedForward, 16, 1 << 20);
+        if (shape.FeedForward % 16 != 0)
+            throw new UserErrorException($"model.feed_forward is {shape.FeedForward}.", "Give a multiple of 16.");
 
         static void Range(string field, long value, long low, long high)
         {

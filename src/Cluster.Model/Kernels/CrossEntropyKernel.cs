@@ -14,25 +14,21 @@ internal static unsafe class CrossEntropyKernel
     /// For every row r with weight w = mask[r]: loss[r] = logsumexp(logits) − logits[target], else 0.
     /// With <paramref name="withGradient"/>, logits become (softmax − onehot(target)) · scale, or zeros where the mask is 0.
     /// </summary>
-    /// <param name="logits_NV">N rows of <paramref name="vocabulary"/> logits, rows <paramref name="stride"/> apart; columns from
-    /// the vocabulary to the stride are padding and become 0.</param>
+    /// <param name="vocabulary">Logits of a row; a multiple of 16.</param>
     public static void Run<T>(
-        T* logits_NV, ReadOnlySpan<int> targets, ReadOnlySpan<byte> mask, Span<float> losses, int vocabulary, int stride,
-        float scale, bool withGradient)
+        T* logits_NV, ReadOnlySpan<int> targets, ReadOnlySpan<byte> mask, Span<float> losses, int vocabulary, float scale, bool withGradient)
         where T : unmanaged, IElement<T>
     {
-        var whole = vocabulary / Lanes * Lanes;
-        var valid = Vector512.LessThan(Vector512.Create(0f, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), Vector512.Create((float)(vocabulary - whole)));
         var nothing = Vector512.Create(float.NegativeInfinity);
         for (var r = 0; r < targets.Length; r++)
         {
-            var row = logits_NV + (long)r * stride;
+            var row = logits_NV + (long)r * vocabulary;
             if (mask[r] == 0)
             {
                 losses[r] = 0;
                 if (withGradient)
                 {
-                    for (var c = 0; c < stride; c += Lanes)
+                    for (var c = 0; c < vocabulary; c += Lanes)
                         T.Store(row + c, default);
                 }
 
@@ -41,30 +37,26 @@ internal static unsafe class CrossEntropyKernel
 
             Vector512<float> max0 = nothing, max1 = nothing;
             var i = 0;
-            for (; i + 2 * Lanes <= whole; i += 2 * Lanes)
+            for (; i + 2 * Lanes <= vocabulary; i += 2 * Lanes)
             {
                 max0 = Vector512.MaxNative(max0, T.Load(row + i));
                 max1 = Vector512.MaxNative(max1, T.Load(row + i + Lanes));
             }
 
-            for (; i < whole; i += Lanes)
+            for (; i < vocabulary; i += Lanes)
                 max0 = Vector512.MaxNative(max0, T.Load(row + i));
-            if (whole < vocabulary)
-                max1 = Vector512.MaxNative(max1, Vector512.ConditionalSelect(valid, T.Load(row + whole), nothing));
             var max = Maximum(Vector512.MaxNative(max0, max1));
             var top = Vector512.Create(max);
 
             Vector512<float> sum0 = default, sum1 = default;
-            for (i = 0; i + 2 * Lanes <= whole; i += 2 * Lanes)
+            for (i = 0; i + 2 * Lanes <= vocabulary; i += 2 * Lanes)
             {
                 sum0 += VectorMath.Exp(T.Load(row + i) - top);
                 sum1 += VectorMath.Exp(T.Load(row + i + Lanes) - top);
             }
 
-            for (; i < whole; i += Lanes)
+            for (; i < vocabulary; i += Lanes)
                 sum0 += VectorMath.Exp(T.Load(row + i) - top);
-            if (whole < vocabulary)
-                sum1 += Vector512.ConditionalSelect(valid, VectorMath.Exp(T.Load(row + whole) - top), default);
             var sum = Vector512.Sum(sum0 + sum1);
 
             var target = targets[r];
@@ -74,12 +66,8 @@ internal static unsafe class CrossEntropyKernel
                 continue;
 
             var factor = Vector512.Create(scale / sum);
-            for (i = 0; i < whole; i += Lanes)
+            for (i = 0; i < vocabulary; i += Lanes)
                 T.Store(row + i, VectorMath.Exp(T.Load(row + i) - top) * factor);
-            if (whole < vocabulary)
-                T.Store(row + whole, Vector512.ConditionalSelect(valid, VectorMath.Exp(T.Load(row + whole) - top) * factor, default));
-            for (i = (vocabulary + Lanes - 1) / Lanes * Lanes; i < stride; i += Lanes)
-                T.Store(row + i, default);
             // The target's entry again from its fp32 value, so that the subtraction is rounded once.
             var probability = VectorMath.Exp(Vector512.Create(targetLogit) - top)[0] / sum;
             SetElement(row, target, (probability - 1f) * scale);

@@ -27,7 +27,9 @@ internal readonly struct Fp32 : IElement<Fp32>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe void Store(Fp32* destination, Vector512<float> value) => value.Store((float*)destination);
 
+#pragma warning disable CS0169 // Gives the struct its size; read and written through pointers only.
     private readonly float _value;
+#pragma warning restore CS0169
 }
 
 /// <summary>bfloat16: the upper half of an fp32.</summary>
@@ -55,5 +57,7 @@ internal readonly struct Bf16 : IElement<Bf16>
             Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()).Store((ushort*)destination);
     }
 
+#pragma warning disable CS0169 // Gives the struct its size; read and written through pointers only.
     private readonly ushort _bits;
+#pragma warning restore CS0169
 }

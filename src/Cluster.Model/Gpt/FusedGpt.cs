@@ -1,0 +1,350 @@
+// The transformer's forward and backward pass for one micro-batch on the CPU, written out (no autograd): matrix products by
+// oneDNN, everything between them in fused managed kernels over buffers that are made once.
+// Enters: token ids, targets, mask; the flat fp32 parameters. Leaves: losses per token; gradients added to a flat fp32 vector.
+// Does not know: lanes, steps, optimizer, schedules, files.
+// Shapes: R rows = micro-batch · context, C width, F feed-forward, Q = (H + 2·KV) · hd, V vocabulary, N rows of a logit chunk.
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Cluster.Core.Models;
+using Cluster.Model.Kernels;
+using TorchSharp;
+
+namespace Cluster.Model.Gpt;
+
+/// <summary>One replica's model at a fixed number of rows per micro-batch.</summary>
+/// <typeparam name="T">How activations and the operands of products are stored.</typeparam>
+internal sealed unsafe class FusedGpt<T> : IDisposable
+    where T : unmanaged, IElement<T>
+{
+    private readonly ModelShape _shape;
+    private readonly ParameterLayout _layout;
+    private readonly int _rows, _width, _chunk;
+    private readonly float* _parameters;
+    private readonly T* _cast;
+    private readonly torch.Tensor _castTensor;
+    private readonly Layer[] _layers;
+    private readonly Matrix<T> _embedding, _head, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended;
+    private readonly Matrix<T>[] _finalChunks, _dFinalChunks;
+    private readonly Dictionary<(int Rows, int Columns), Matrix<T>> _gradients = [];
+    private readonly float* _x, _dResidual, _means, _reciprocals, _positions;
+    private readonly List<nint> _native = [];
+    private readonly AttentionKernel _attention;
+
+    /// <param name="layout">Names and places of the parameters.</param>
+    /// <param name="rows">Tokens of one micro-batch.</param>
+    /// <param name="chunk">Rows of logits at a time, a divisor of <paramref name="rows"/>.</param>
+    /// <param name="parameters">The flat fp32 parameters, alive as long as this.</param>
+    public FusedGpt(ParameterLayout layout, int rows, int chunk, float* parameters)
+    {
+        _layout = layout;
+        _shape = layout.Shape;
+        (_rows, _width, _chunk) = (rows, _shape.Width, chunk);
+        _parameters = parameters;
+        // fp32 products read the parameters where they are only through a tensor of Torch's: a copy, as for bf16.
+        _castTensor = Matrix<T>.Flat(layout.TotalCount);
+        _cast = Matrix<T>.PointerOf(_castTensor);
+
+        int query = _shape.Heads * _shape.HeadSize, qkv = query + 2 * _shape.KvHeads * _shape.HeadSize;
+        var up = _shape.Activation == Activation.Swiglu ? 2 * _shape.FeedForward : _shape.FeedForward;
+        _embedding = Weight("token_embedding.weight");
+        _head = _shape.TiedHead ? _embedding : Weight("head.weight");
+        _layers = new Layer[_shape.Layers];
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            _layers[i] = new Layer(
+                Weight($"blocks.{i}.attention.qkv.weight"), Weight($"blocks.{i}.attention.output.weight"),
+                Weight($"blocks.{i}.feed_forward.up.weight"), Weight($"blocks.{i}.feed_forward.down.weight"),
+                Matrix<T>.Allocate(rows, _width), Matrix<T>.Allocate(rows, qkv), Matrix<T>.Allocate(rows, query), Matrix<T>.Allocate(rows, _width),
+                Matrix<T>.Allocate(rows, up), Matrix<T>.Allocate(rows, _shape.FeedForward), Floats((long)rows * _shape.Heads));
+        }
+
+        _attended = Matrix<T>.Allocate(rows, query);
+        _final = Matrix<T>.Allocate(rows, _width);
+        _dFinal = Matrix<T>.Allocate(rows, _width);
+        _logits = Matrix<T>.Allocate(chunk, _shape.Vocabulary);
+        _dWide = Matrix<T>.Allocate(rows, _shape.FeedForward);
+        _dQkv = Matrix<T>.Allocate(rows, qkv);
+        _dNarrow = Matrix<T>.Allocate(rows, _width);
+        _dBranch = Matrix<T>.Allocate(rows, _width);
+        _dx = Matrix<T>.Allocate(rows, _width);
+        _finalChunks = [.. Enumerable.Range(0, rows / chunk).Select(i => _final.RowsView(i * chunk, chunk))];
+        _dFinalChunks = [.. Enumerable.Range(0, rows / chunk).Select(i => _dFinal.RowsView(i * chunk, chunk))];
+
+        // The residual stream before every norm, 2 · layers + 1 of them, stays in fp32 for the backward pass.
+        var norms = 2 * _shape.Layers + 1;
+        _x = Floats((long)norms * rows * _width);
+        _means = Floats((long)norms * rows);
+        _reciprocals = Floats((long)norms * rows);
+        _dResidual = Floats((long)rows * _width);
+        if (_shape.Positions == PositionEncoding.Sinusoidal)
+        {
+            _positions = Floats((long)_shape.MaxContext * _width);
+            SinusoidalPositions.Fill(new Span<float>(_positions, checked(_shape.MaxContext * _width)), _width);
+        }
+        else if (_shape.Positions == PositionEncoding.Learned)
+        {
+            _positions = Parameter("position_embedding.weight");
+        }
+
+        _attention = new AttentionKernel(
+            _shape.Heads, _shape.KvHeads, _shape.HeadSize, Math.Min(_shape.MaxContext, rows), _shape.Positions == PositionEncoding.Rotary, ModelShape.PositionBase);
+    }
+
+    /// <summary>Time in matrix products since the start, in stopwatch ticks; for the share of peak in reports.</summary>
+    public long ProductTicks { get; private set; }
+
+    /// <summary>
+    /// Where products read the weights: the parameters rounded to the element type. The optimizer's pass keeps it up to date;
+    /// <see cref="RoundParameters"/> writes all of it.
+    /// </summary>
+    public T* Cast => _cast;
+
+    /// <summary>Rounds all parameters for the products.</summary>
+    public void RoundParameters()
+    {
+        for (long i = 0; i < _layout.TotalCount; i += 16)
+            T.Store(_cast + i, System.Runtime.Intrinsics.Vector512.Load(_parameters + i));
+    }
+
+    /// <summary>
+    /// Runs one micro-batch. With a gradient, adds scale · d(Σ masked token losses)/d(parameters) to it.
+    /// </summary>
+    /// <param name="tokens">R ids, sequence after sequence.</param>
+    /// <param name="targets">R ids: the token that follows each.</param>
+    /// <param name="mask">R bytes: 0 leaves the token's loss out.</param>
+    /// <param name="context">Tokens of one sequence; divides R.</param>
+    /// <param name="scale">1 / (unmasked tokens of the whole step).</param>
+    /// <param name="losses">R negative log-likelihoods in nats, 0 where masked.</param>
+    /// <param name="gradient">The flat gradient, or null for evaluation.</param>
+    public void Run(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, ReadOnlySpan<byte> mask, int context, float scale, Span<float> losses, float* gradient)
+    {
+        Forward(tokens, context);
+        for (var i = 0; i < _finalChunks.Length; i++)
+        {
+            var start = i * _chunk;
+            Product(_logits, _finalChunks[i], _head, ProductKind.Transposed);
+            CrossEntropyKernel.Run(_logits.Data, targets.Slice(start, _chunk), mask.Slice(start, _chunk), losses.Slice(start, _chunk),
+                _shape.Vocabulary, scale, gradient != null);
+            if (gradient == null)
+                continue;
+            Product(_dFinalChunks[i], _logits, _head, ProductKind.Plain);
+            AddWeightGradient(_logits, _finalChunks[i], _shape.TiedHead ? "token_embedding.weight" : "head.weight", gradient);
+        }
+
+        if (gradient != null)
+            Backward(tokens, context, gradient);
+    }
+
+    /// <summary>Runs one micro-batch and copies the logits of all R rows, in fp32.</summary>
+    public void Logits(ReadOnlySpan<int> tokens, int context, Span<float> logits_RV)
+    {
+        Forward(tokens, context);
+        for (var i = 0; i < _finalChunks.Length; i++)
+        {
+            Product(_logits, _finalChunks[i], _head, ProductKind.Transposed);
+            var count = (long)_chunk * _shape.Vocabulary;
+            fixed (float* to = logits_RV)
+            {
+                for (long c = 0; c < count; c += 16)
+                    System.Runtime.Intrinsics.Vector512.Store(T.Load(_logits.Data + c), to + i * count + c);
+            }
+        }
+    }
+
+    private void Forward(ReadOnlySpan<int> tokens, int context)
+    {
+        if (tokens.Length != _rows || _rows % context != 0)
+            throw new ArgumentException($"{tokens.Length} tokens in sequences of {context} do not make {_rows} rows");
+        RowKernels.Embed(_x, tokens, Parameter("token_embedding.weight"), _positions, context, _width, _shape.EmbeddingScale);
+        Matrix<T>? branch = null;
+        float* branchBias = null;
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            var layer = _layers[i];
+            Norm(2 * i, branch, branchBias, layer.AttentionInput, $"blocks.{i}.attention_norm");
+            Product(layer.Qkv, layer.AttentionInput, layer.QkvWeight, ProductKind.Transposed);
+            var qkvBias = Bias($"blocks.{i}.attention.qkv.bias");
+            for (var s = 0; s < _rows / context; s++)
+            {
+                _attention.Forward(layer.Qkv.Data + (long)s * context * layer.Qkv.Columns, qkvBias,
+                    layer.Attended.Data + (long)s * context * layer.Attended.Columns, layer.LogSumExp + (long)s * context * _shape.Heads, context);
+            }
+
+            Product(_dBranch, layer.Attended, layer.OutputWeight, ProductKind.Transposed);
+            Norm(2 * i + 1, _dBranch, Bias($"blocks.{i}.attention.output.bias"), layer.FeedForwardInput, $"blocks.{i}.feed_forward_norm");
+            Product(layer.Up, layer.FeedForwardInput, layer.UpWeight, ProductKind.Transposed);
+            var upBias = Bias($"blocks.{i}.feed_forward.up.bias");
+            if (_shape.Activation == Activation.Swiglu)
+                RowKernels.Swiglu(layer.Up.Data, upBias, layer.Hidden.Data, _rows, _shape.FeedForward);
+            else
+                RowKernels.Gelu(layer.Up.Data, upBias, layer.Hidden.Data, _rows, _shape.FeedForward);
+            Product(_dBranch, layer.Hidden, layer.DownWeight, ProductKind.Transposed);
+            branch = _dBranch;
+            branchBias = Bias($"blocks.{i}.feed_forward.down.bias");
+        }
+
+        Norm(2 * _layers.Length, branch, branchBias, _final, "final_norm");
+    }
+
+    /// <summary>Adds the branch to stream k − 1, giving stream k (stream 0 has no branch), and normalises it.</summary>
+    private void Norm(int k, Matrix<T>? branch, float* branchBias, Matrix<T> output, string name)
+    {
+        var size = (long)_rows * _width;
+        var source = branch is null ? _x : _x + (k - 1) * size;
+        RowKernels.AddNorm(source, branch is null ? null : branch.Data, branchBias, _x + k * size, output.Data, _means + (long)k * _rows,
+            _reciprocals + (long)k * _rows, Parameter(name + ".gain"), Bias(name + ".bias"), _rows, _width, _shape.Norm);
+    }
+
+    private void Backward(ReadOnlySpan<int> tokens, int context, float* gradient)
+    {
+        NormBackward(2 * _layers.Length, _dFinal, "final_norm", gradient, accumulate: false);
+        for (var i = _layers.Length - 1; i >= 0; i--)
+        {
+            var layer = _layers[i];
+            BiasBackward(_dx, $"blocks.{i}.feed_forward.down.bias", gradient);
+            Product(_dWide, _dx, layer.DownWeight, ProductKind.Plain);
+            AddWeightGradient(_dx, layer.Hidden, $"blocks.{i}.feed_forward.down.weight", gradient);
+            var upBias = Bias($"blocks.{i}.feed_forward.up.bias");
+            if (_shape.Activation == Activation.Swiglu)
+                RowKernels.SwigluBackward(layer.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
+            else
+                RowKernels.GeluBackward(layer.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
+            BiasBackward(layer.Up, $"blocks.{i}.feed_forward.up.bias", gradient);
+            Product(_dNarrow, layer.Up, layer.UpWeight, ProductKind.Plain);
+            AddWeightGradient(layer.Up, layer.FeedForwardInput, $"blocks.{i}.feed_forward.up.weight", gradient);
+            NormBackward(2 * i + 1, _dNarrow, $"blocks.{i}.feed_forward_norm", gradient, accumulate: true);
+
+            BiasBackward(_dx, $"blocks.{i}.attention.output.bias", gradient);
+            Product(_attended, _dx, layer.OutputWeight, ProductKind.Plain);
+            AddWeightGradient(_dx, layer.Attended, $"blocks.{i}.attention.output.weight", gradient);
+            var qkvBias = Bias($"blocks.{i}.attention.qkv.bias");
+            for (var s = 0; s < _rows / context; s++)
+            {
+                long first = (long)s * context;
+                _attention.Backward(layer.Qkv.Data + first * layer.Qkv.Columns, qkvBias, layer.Attended.Data + first * layer.Attended.Columns,
+                    _attended.Data + first * _attended.Columns, layer.LogSumExp + first * _shape.Heads, _dQkv.Data + first * _dQkv.Columns, context);
+            }
+
+            BiasBackward(_dQkv, $"blocks.{i}.attention.qkv.bias", gradient);
+            Product(_dNarrow, _dQkv, layer.QkvWeight, ProductKind.Plain);
+            AddWeightGradient(_dQkv, layer.AttentionInput, $"blocks.{i}.attention.qkv.weight", gradient);
+            NormBackward(2 * i, _dNarrow, $"blocks.{i}.attention_norm", gradient, accumulate: true);
+        }
+
+        RowKernels.EmbedBackward(_dResidual, tokens, gradient + _layout["token_embedding.weight"].Offset, _width, _shape.EmbeddingScale);
+        if (_shape.Positions == PositionEncoding.Learned)
+            RowKernels.PositionsBackward(_dResidual, _rows, gradient + _layout["position_embedding.weight"].Offset, context, _width);
+    }
+
+    private void NormBackward(int k, Matrix<T> dOutput, string name, float* gradient, bool accumulate)
+    {
+        var bias = _layout.Find(name + ".bias");
+        RowKernels.NormBackward(dOutput.Data, _x + (long)k * _rows * _width, _means + (long)k * _rows, _reciprocals + (long)k * _rows,
+            Parameter(name + ".gain"), _dResidual, _dx.Data, accumulate, gradient + _layout[name + ".gain"].Offset,
+            bias is null ? null : gradient + bias.Offset, _rows, _width, _shape.Norm);
+    }
+
+    private void BiasBackward(Matrix<T> dOutput, string name, float* gradient)
+    {
+        if (_layout.Find(name) is { } bias)
+            RowKernels.BiasBackward(dOutput.Data, gradient + bias.Offset, _rows, dOutput.Columns);
+    }
+
+    private void AddWeightGradient(Matrix<T> dOutput, Matrix<T> input, string name, float* gradient)
+    {
+        var parameter = _layout[name];
+        if (!_gradients.TryGetValue((parameter.Rows, parameter.Columns), out var scratch))
+            _gradients[(parameter.Rows, parameter.Columns)] = scratch = Matrix<T>.Allocate(parameter.Rows, parameter.Columns);
+        Product(scratch, dOutput, input, ProductKind.TransposedFirst);
+        RowKernels.Accumulate(gradient + parameter.Offset, scratch.Data, parameter.Count);
+    }
+
+    private void Product(Matrix<T> result, Matrix<T> left, Matrix<T> right, ProductKind kind)
+    {
+        var start = Stopwatch.GetTimestamp();
+        switch (kind)
+        {
+            case ProductKind.Transposed: result.SetProductTransposed(left, right); break;
+            case ProductKind.Plain: result.SetProduct(left, right); break;
+            default: result.SetTransposedProduct(left, right); break;
+        }
+
+        ProductTicks += Stopwatch.GetTimestamp() - start;
+    }
+
+    private float* Parameter(string name) => _parameters + _layout[name].Offset;
+
+    private float* Bias(string name) => _layout.Find(name) is { } bias ? _parameters + bias.Offset : null;
+
+    private Matrix<T> Weight(string name)
+    {
+        var parameter = _layout[name];
+        return Matrix<T>.View(_castTensor, parameter.Offset, parameter.Rows, parameter.Columns);
+    }
+
+    private float* Floats(long count)
+    {
+        var pointer = NativeMemory.AlignedAlloc((nuint)count * sizeof(float), 64);
+        NativeMemory.Clear(pointer, (nuint)count * sizeof(float));
+        _native.Add((nint)pointer);
+        return (float*)pointer;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var layer in _layers)
+            layer.Dispose();
+        foreach (var matrix in (Matrix<T>[])[_embedding, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended, .. _finalChunks, .. _dFinalChunks, .. _gradients.Values])
+            matrix.Dispose();
+        if (!_shape.TiedHead)
+            _head.Dispose();
+        _castTensor.Dispose();
+        _attention.Dispose();
+        foreach (var pointer in _native)
+            NativeMemory.AlignedFree((void*)pointer);
+        _native.Clear();
+    }
+
+    private enum ProductKind
+    {
+        Transposed,
+        Plain,
+        TransposedFirst,
+    }
+
+    private sealed class Layer(
+        Matrix<T> qkvWeight, Matrix<T> outputWeight, Matrix<T> upWeight, Matrix<T> downWeight,
+        Matrix<T> attentionInput, Matrix<T> qkv, Matrix<T> attended, Matrix<T> feedForwardInput, Matrix<T> up, Matrix<T> hidden, float* logSumExp)
+        : IDisposable
+    {
+        public Matrix<T> QkvWeight => qkvWeight;
+
+        public Matrix<T> OutputWeight => outputWeight;
+
+        public Matrix<T> UpWeight => upWeight;
+
+        public Matrix<T> DownWeight => downWeight;
+
+        public Matrix<T> AttentionInput => attentionInput;
+
+        public Matrix<T> Qkv => qkv;
+
+        public Matrix<T> Attended => attended;
+
+        public Matrix<T> FeedForwardInput => feedForwardInput;
+
+        public Matrix<T> Up => up;
+
+        public Matrix<T> Hidden => hidden;
+
+        /// <summary>Per sequence [heads, tokens].</summary>
+        public float* LogSumExp { get; } = logSumExp;
+
+        public void Dispose()
+        {
+            foreach (var matrix in (Matrix<T>[])[qkvWeight, outputWeight, upWeight, downWeight, attentionInput, qkv, attended, feedForwardInput, up, hidden])
+                matrix.Dispose();
+        }
+    }
+}

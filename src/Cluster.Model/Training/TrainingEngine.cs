@@ -1,0 +1,208 @@
+// One replica's numbers: parameters, moments and the model that turns lane batches into gradients.
+// Enters: lane batches, reduced gradients. Leaves: lane gradients, losses, state as spans.
+// Does not know: other replicas, schedules, files, grains. One thread at a time; that thread is the caller's.
+using System.Runtime.InteropServices;
+using Cluster.Core.Models;
+using Cluster.Model.Gpt;
+using Cluster.Model.Kernels;
+using Cluster.Model.Optimizer;
+using Cluster.Model.Runtime;
+
+namespace Cluster.Model.Training;
+
+/// <summary>How activations and the operands of products are stored.</summary>
+public enum Precision
+{
+    /// <summary>Single precision.</summary>
+    Fp32,
+
+    /// <summary>bfloat16 operands, fp32 sums, parameters, residual stream, moments and gradients.</summary>
+    Bf16,
+}
+
+/// <summary>A fixed-shape piece of work: whole sequences of one context length.</summary>
+/// <param name="Tokens">Ids, sequence after sequence.</param>
+/// <param name="Targets">The id that follows each.</param>
+/// <param name="Mask">0 leaves a token's loss out.</param>
+/// <param name="Context">Tokens of one sequence; divides the number of tokens.</param>
+public sealed record MicroBatch(int[] Tokens, int[] Targets, byte[] Mask, int Context);
+
+/// <summary>What decides the engine's bits besides data and seed.</summary>
+/// <param name="Shape">The model.</param>
+/// <param name="Precision">Storage of activations.</param>
+/// <param name="MicroBatchTokens">Tokens of every micro-batch.</param>
+/// <param name="Optimizer">AdamW's constants.</param>
+/// <param name="Threads">Threads of one matrix product.</param>
+public sealed record EngineOptions(ModelShape Shape, Precision Precision, int MicroBatchTokens, AdamWOptions Optimizer, int Threads = 1);
+
+/// <summary>A training engine over flat vectors on the CPU.</summary>
+public sealed unsafe class TrainingEngine : IDisposable
+{
+    private readonly EngineOptions _options;
+    private readonly IModel _model;
+    private readonly float* _parameters, _first, _second;
+    private readonly float[] _losses;
+
+    /// <param name="options">Shape, precision, sizes.</param>
+    /// <param name="seed">The run's seed; decides the initial parameters.</param>
+    public TrainingEngine(EngineOptions options, ulong seed)
+    {
+        TorchRuntime.EnsureLoaded();
+        TorchRuntime.SetThreads(options.Threads);
+        options.Shape.Validate();
+        _options = options;
+        Layout = new ParameterLayout(options.Shape);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Layout.TotalCount, Array.MaxLength);
+        Length = (int)Layout.TotalCount;
+        _parameters = Allocate();
+        _first = Allocate();
+        _second = Allocate();
+        _losses = new float[options.MicroBatchTokens];
+        ParameterInitialiser.Fill(Parameters, Layout, seed);
+        var chunk = LogitChunk(options.MicroBatchTokens, Layout.Shape.Vocabulary);
+        _model = options.Precision == Precision.Bf16
+            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters))
+            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters));
+        ParametersChanged();
+    }
+
+    /// <summary>Names and places of the parameters.</summary>
+    public ParameterLayout Layout { get; }
+
+    /// <summary>Length of every flat vector.</summary>
+    public int Length { get; }
+
+    /// <summary>The flat parameters; call <see cref="ParametersChanged"/> after writing to them.</summary>
+    public Span<float> Parameters => new(_parameters, Length);
+
+    /// <summary>AdamW's first moments.</summary>
+    public Span<float> FirstMoments => new(_first, Length);
+
+    /// <summary>AdamW's second moments.</summary>
+    public Span<float> SecondMoments => new(_second, Length);
+
+    /// <summary>Stopwatch ticks spent in matrix products.</summary>
+    public long ProductTicks => _model.ProductTicks;
+
+    /// <summary>
+    /// Adds scale · d(Σ of unmasked token losses)/d(parameters) to the gradient and returns that sum of losses, in nats, as a double.
+    /// </summary>
+    /// <param name="batch">As many tokens as the options say.</param>
+    /// <param name="scale">1 / (unmasked tokens of the whole step).</param>
+    /// <param name="gradient">Of length <see cref="Length"/>.</param>
+    public double AddGradient(MicroBatch batch, double scale, Span<float> gradient)
+    {
+        if (gradient.Length != Length)
+            throw new ArgumentException($"gradient has {gradient.Length} elements, not {Length}", nameof(gradient));
+        fixed (float* g = gradient)
+            _model.Run(batch, (float)scale, _losses, g);
+        return Sum(_losses);
+    }
+
+    /// <summary>The sum of unmasked token losses, in nats, without a gradient.</summary>
+    public double Loss(MicroBatch batch)
+    {
+        _model.Run(batch, 0, _losses, null);
+        return Sum(_losses);
+    }
+
+    /// <summary>Negative log-likelihood of every target, in nats; 0 where masked. Valid until the next call.</summary>
+    public ReadOnlySpan<float> TokenLosses(MicroBatch batch)
+    {
+        _model.Run(batch, 0, _losses, null);
+        return _losses;
+    }
+
+    /// <summary>Logits of every token of a micro-batch, [tokens, vocabulary].</summary>
+    public float[] Logits(MicroBatch batch)
+    {
+        var logits = new float[(long)batch.Tokens.Length * Layout.Shape.Vocabulary];
+        _model.Logits(batch, logits);
+        return logits;
+    }
+
+    /// <summary>Clips and applies a reduced gradient; returns its norm before clipping.</summary>
+    /// <param name="gradient">The mean gradient of the whole step.</param>
+    /// <param name="learningRate">At least 0.</param>
+    /// <param name="step">Counted from 1.</param>
+    public double Apply(ReadOnlySpan<float> gradient, double learningRate, long step)
+    {
+        var norm = AdamW.Norm(gradient);
+        _model.Apply(gradient, _parameters, _first, _second, Layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
+        return norm;
+    }
+
+    /// <summary>To be called after the parameters were written from outside.</summary>
+    public void ParametersChanged() => _model.RoundParameters();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _model.Dispose();
+        NativeMemory.AlignedFree(_parameters);
+        NativeMemory.AlignedFree(_first);
+        NativeMemory.AlignedFree(_second);
+    }
+
+    /// <summary>
+    /// Rows of logits at a time: the largest divisor of the rows whose logits stay under 2^24 elements (32 MB in bf16), so that the
+    /// three products and the softmax between them find them in the last cache level; part of the numerical program.
+    /// </summary>
+    private static int LogitChunk(int rows, int vocabulary)
+    {
+        var most = Math.Max(1, (1 << 24) / vocabulary);
+        for (var parts = 1; ; parts++)
+        {
+            if (rows % parts == 0 && rows / parts <= most)
+                return rows / parts;
+        }
+    }
+
+    private static double Sum(float[] losses)
+    {
+        double sum = 0;
+        foreach (var loss in losses)
+            sum += loss;
+        return sum;
+    }
+
+    private float* Allocate()
+    {
+        var size = (nuint)Length * sizeof(float);
+        var pointer = NativeMemory.AlignedAlloc(size, 64);
+        NativeMemory.Clear(pointer, size);
+        return (float*)pointer;
+    }
+
+    /// <summary>The model without its element type.</summary>
+    private interface IModel : IDisposable
+    {
+        long ProductTicks { get; }
+
+        void Run(MicroBatch batch, float scale, float[] losses, float* gradient);
+
+        void Logits(MicroBatch batch, float[] logits);
+
+        void Apply(ReadOnlySpan<float> gradient, float* parameters, float* first, float* second, long decayed, AdamWOptions options, double rate, double norm, long step);
+
+        void RoundParameters();
+    }
+
+    private sealed class Model<T>(FusedGpt<T> gpt) : IModel
+        where T : unmanaged, IElement<T>
+    {
+        public long ProductTicks => gpt.ProductTicks;
+
+        public void Run(MicroBatch batch, float scale, float[] losses, float* gradient) =>
+            gpt.Run(batch.Tokens, batch.Targets, batch.Mask, batch.Context, scale, losses, gradient);
+
+        public void Logits(MicroBatch batch, float[] logits) => gpt.Logits(batch.Tokens, batch.Context, logits);
+
+        public void Apply(ReadOnlySpan<float> gradient, float* parameters, float* first, float* second, long decayed, AdamWOptions options, double rate, double norm, long step) =>
+            AdamW.Apply(gradient, parameters, first, second, gpt.Cast, decayed, options, rate, norm, step);
+
+        public void RoundParameters() => gpt.RoundParameters();
+
+        public void Dispose() => gpt.Dispose();
+    }
+}
