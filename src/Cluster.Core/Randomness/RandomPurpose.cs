@@ -9,9 +9,6 @@ public enum RandomPurpose
     /// <summary>The order of samples within a phase, keyed by phase and epoch.</summary>
     SampleOrder = 2,
 
-    /// <summary>Dropout masks, keyed by step, lane and micro-batch.</summary>
-    Dropout = 3,
-
     /// <summary>Choice of the next token, keyed by request and position.</summary>
     TokenSampling = 4,
 

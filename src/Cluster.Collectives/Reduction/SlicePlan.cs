@@ -1,0 +1,55 @@
+namespace Cluster.Collectives.Reduction;
+
+/// <summary>
+/// The cut of a flat vector into slices on fixed bounds. The bounds depend on the vector's length and the recipe's slice length
+/// only, never on the number of replicas; only the slices' owners do (determinism.md, rule 5).
+/// </summary>
+public sealed record SlicePlan
+{
+    /// <summary>Slice lengths are multiples of this many floats: 64 bytes, a cache line and a full vector.</summary>
+    public const int Alignment = 16;
+
+    /// <summary>
+    /// The slice length where the recipe names none, in floats: 512 KiB. Small enough that two operands stay in a core's L2 cache
+    /// and that a few megabytes divide over several owners, large enough that a round trip costs little beside it.
+    /// </summary>
+    public const int DefaultSliceLength = 1 << 17;
+
+    /// <param name="length">Floats in the vector, at least 1.</param>
+    /// <param name="sliceLength">Floats in every slice but the last, a multiple of 16, at most 2^24 (64 MiB).</param>
+    public SlicePlan(int length, int sliceLength = DefaultSliceLength)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
+        if (sliceLength < Alignment || sliceLength > 1 << 24 || sliceLength % Alignment != 0)
+            throw new ArgumentOutOfRangeException(nameof(sliceLength), sliceLength, "A multiple of 16 from 16 to 16,777,216 is needed.");
+        Length = length;
+        SliceLength = sliceLength;
+    }
+
+    /// <summary>Floats in the vector.</summary>
+    public int Length { get; }
+
+    /// <summary>Floats in every slice but the last.</summary>
+    public int SliceLength { get; }
+
+    /// <summary>Number of slices.</summary>
+    public int Count => (int)(((long)Length + SliceLength - 1) / SliceLength);
+
+    /// <summary>First float and number of floats of a slice.</summary>
+    public (int Start, int Length) this[int slice]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(slice);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(slice, Count);
+            var start = slice * SliceLength;
+            return (start, Math.Min(SliceLength, Length - start));
+        }
+    }
+
+    /// <summary>The contiguous slices that a member owns, of <paramref name="members"/> in order; sizes differ by at most one.</summary>
+    public (int First, int Count) OwnedBy(int member, int members) => EvenSplit.Part(Count, members, member);
+
+    /// <summary>The member that owns a slice.</summary>
+    public int Owner(int slice, int members) => EvenSplit.PartOf(Count, members, slice);
+}
