@@ -1,0 +1,259 @@
+// A replica at work: one compute thread that owns the engine and drives ReplicaStepMachine.
+// Enters: BEGIN and COMMIT, from any thread; lane tokens; peers' nodes. Leaves: READY, reports of lost peers, the trained state.
+// Does not know: Orleans, schedules, where peers run (it gets links by address).
+using System.Collections.Concurrent;
+using Cluster.Collectives.Exchange;
+using Cluster.Collectives.Protocol;
+using Cluster.Collectives.Reduction;
+using Cluster.Model.Training;
+
+namespace Cluster.Silo.Training;
+
+/// <summary>The worker's way to the coordinator. Calls return at once; what they say may arrive late or, with a dead coordinator, never.</summary>
+public interface ICoordinatorPort
+{
+    /// <summary>The replica exists and may take part.</summary>
+    void Join(Member member, long steps, string stateHash);
+
+    /// <summary>The reduced gradient is here.</summary>
+    void Ready(Ready ready);
+
+    /// <summary>A peer of this generation failed.</summary>
+    void PeerLost(string reporter, string lost, long generation, string reason);
+
+    /// <summary>The worker itself cannot go on.</summary>
+    void Failed(string member, Exception error);
+}
+
+/// <summary>One replica.</summary>
+public sealed class ReplicaWorker : IAsyncDisposable
+{
+    private readonly BlockingCollection<Action> _inbox = new();
+    private readonly Thread _thread;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Func<TrainingEngine> _makeEngine;
+    private readonly IStepSource _source;
+    private readonly ICoordinatorPort _coordinator;
+    private readonly ExchangeBoard _board;
+    private readonly Func<Member, IPeerLink> _connect;
+    private readonly LaneTree _tree;
+    private readonly ulong _run;
+    private readonly int _sliceLength;
+    private readonly Dictionary<int, double> _losses = [];
+    private TrainingEngine? _engine;
+    private ReplicaStepMachine _machine = new(0);
+    private NodeStore? _nodes;
+    private GradientExchange? _exchange;
+    private SlicePlan? _slices;
+    private float[] _reduced = [];
+    private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
+    private long _linksGeneration = -1;
+    private CancellationTokenSource? _reducing;
+
+    /// <param name="member">Who this replica is.</param>
+    /// <param name="run">Hash of the run's identity.</param>
+    /// <param name="lanes">Lanes of the recipe.</param>
+    /// <param name="sliceLength">Floats of a slice of the exchange.</param>
+    /// <param name="makeEngine">Makes the engine, on the compute thread.</param>
+    /// <param name="source">Tokens by step and lane.</param>
+    /// <param name="coordinator">Whom to tell.</param>
+    /// <param name="board">Where this replica's parts are published.</param>
+    /// <param name="connect">A link to a peer; asked for anew in every generation.</param>
+    public ReplicaWorker(
+        Member member, ulong run, int lanes, int sliceLength, Func<TrainingEngine> makeEngine, IStepSource source,
+        ICoordinatorPort coordinator, ExchangeBoard board, Func<Member, IPeerLink> connect)
+    {
+        Member = member;
+        (_run, _sliceLength, _makeEngine, _source, _coordinator, _board, _connect) = (run, sliceLength, makeEngine, source, coordinator, board, connect);
+        _tree = new LaneTree(lanes);
+        _thread = new Thread(Loop) { IsBackground = true, Name = $"replica {member.Id}" };
+        _thread.Start();
+    }
+
+    /// <summary>Who this replica is.</summary>
+    public Member Member { get; }
+
+    /// <summary>Lane gradients computed so far.</summary>
+    public long LanesComputed { get; private set; }
+
+    /// <summary>Handles a BEGIN.</summary>
+    public void Post(BeginStep begin)
+    {
+        InterruptFor(begin.Term, begin.Generation);
+        _inbox.TryAdd(() => Do(_machine.Receive(begin)));
+    }
+
+    /// <summary>Handles a COMMIT.</summary>
+    public void Post(Commit commit) => _inbox.TryAdd(() => Do(_machine.Receive(commit)));
+
+    /// <summary>Runs something over the engine between two steps, on the compute thread.</summary>
+    public Task<T> Ask<T>(Func<TrainingEngine, long, T> read)
+    {
+        var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _inbox.Add(() =>
+        {
+            try
+            {
+                answer.SetResult(read(_engine!, _machine.Applied));
+            }
+            catch (Exception error)
+            {
+                answer.SetException(error);
+            }
+        });
+        return answer.Task;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _inbox.CompleteAdding();
+        Interrupt();
+        await _ended.Task.ConfigureAwait(false);
+        foreach (var link in _links.Values)
+            await link.DisposeAsync().ConfigureAwait(false);
+        _inbox.Dispose();
+    }
+
+    private void Loop()
+    {
+        try
+        {
+            using var engine = _engine = _makeEngine();
+            _nodes = new NodeStore(_tree, engine.Length);
+            _slices = new SlicePlan(engine.Length, _sliceLength);
+            _exchange = new GradientExchange(_board, _slices);
+            _reduced = GC.AllocateArray<float>(engine.Length, pinned: true);
+            _machine = new ReplicaStepMachine(0);
+            _coordinator.Join(Member, 0, GradientHash.Of(engine.Parameters));
+            foreach (var work in _inbox.GetConsumingEnumerable())
+                work();
+        }
+        catch (Exception error)
+        {
+            _coordinator.Failed(Member.Id, error);
+        }
+        finally
+        {
+            _ended.SetResult();
+        }
+    }
+
+    private void Do(IReadOnlyList<ReplicaAction> actions)
+    {
+        foreach (var action in actions)
+        {
+            switch (action)
+            {
+                case ReplicaAction.Apply apply:
+                    _engine!.Apply(_reduced, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
+                    break;
+                case ReplicaAction.Work work:
+                    Work(work.Begin);
+                    break;
+                case ReplicaAction.Behind behind:
+                    throw new InvalidOperationException($"Replica {Member.Id} has applied {behind.Applied} steps where the run needs {behind.Needed}.");
+            }
+        }
+    }
+
+    private void Work(BeginStep begin)
+    {
+        using var reducing = new CancellationTokenSource();
+        Volatile.Write(ref _reducing, reducing);
+        try
+        {
+            var key = new ExchangeKey(_run, begin.Term, begin.Generation, begin.Step);
+            _board.Advance(key);
+            if (_nodes!.Step != begin.Step)
+                _losses.Clear();
+            _nodes.BeginStep(begin.Step);
+            var place = IndexOf(begin.Members, Member.Id);
+            var range = begin.Assignment[place];
+            _nodes.Retain(range);
+            var plan = _source.Plan(begin.Step);
+            for (var lane = range.Start; lane < range.End; lane++)
+            {
+                // A message is waiting: if it is a new generation this step is left, if not the loop comes back to it.
+                if (reducing.IsCancellationRequested)
+                    return;
+                if (!_nodes.Holds(lane))
+                    ComputeLane(lane, plan);
+            }
+
+            _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token).GetAwaiter().GetResult();
+            var hash = GradientHash.Of(_reduced);
+            if (_machine.Reduced(begin, hash))
+            {
+                double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
+                _coordinator.Ready(new Ready(Member.Id, begin.Term, begin.Generation, begin.Step, hash, losses));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // A new generation is waiting in the inbox, or the worker is closing.
+        }
+        catch (PeerLostException lost)
+        {
+            _coordinator.PeerLost(Member.Id, begin.Members[lost.Member].Id, begin.Generation, lost.Message);
+        }
+        finally
+        {
+            Volatile.Write(ref _reducing, null);
+        }
+    }
+
+    private void ComputeLane(int lane, StepPlan plan)
+    {
+        var gradient = _nodes!.BeginLane(lane);
+        double loss = 0;
+        foreach (var batch in _source.Lane(plan.Step, lane))
+            loss += _engine!.AddGradient(batch, 1.0 / plan.Tokens, gradient);
+        _losses[lane] = loss;
+        _nodes.CompleteLane(lane);
+        LanesComputed++;
+    }
+
+    /// <summary>Links are made anew in each generation, so that nothing of an earlier one arrives in it [12].</summary>
+    private List<IPeerLink?> Links(BeginStep begin)
+    {
+        if (_linksGeneration != begin.Generation)
+        {
+            foreach (var link in _links.Values)
+                link.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            _links = begin.Members.Where(m => m.Id != Member.Id).ToDictionary(m => m.Id, _connect, StringComparer.Ordinal);
+            _linksGeneration = begin.Generation;
+        }
+
+        return [.. begin.Members.Select(m => _links.GetValueOrDefault(m.Id))];
+    }
+
+    private void InterruptFor(long term, long generation)
+    {
+        if (_machine.Current is not { } current || (term, generation).CompareTo((current.Term, current.Generation)) > 0)
+            Interrupt();
+    }
+
+    private void Interrupt()
+    {
+        try
+        {
+            Volatile.Read(ref _reducing)?.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The step ended by itself between the read and the call.
+        }
+    }
+
+    private static int IndexOf(IReadOnlyList<Member> members, string id)
+    {
+        for (var i = 0; i < members.Count; i++)
+        {
+            if (members[i].Id == id)
+                return i;
+        }
+
+        throw new InvalidOperationException($"Replica {id} was told to begin a step that it is no member of.");
+    }
+}
