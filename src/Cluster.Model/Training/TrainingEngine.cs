@@ -10,16 +10,6 @@ using Cluster.Model.Runtime;
 
 namespace Cluster.Model.Training;
 
-/// <summary>How activations and the operands of products are stored.</summary>
-public enum Precision
-{
-    /// <summary>Single precision.</summary>
-    Fp32,
-
-    /// <summary>bfloat16 operands, fp32 sums, parameters, residual stream, moments and gradients.</summary>
-    Bf16,
-}
-
 /// <summary>A fixed-shape piece of work: whole sequences of one context length.</summary>
 /// <param name="Tokens">Ids, sequence after sequence.</param>
 /// <param name="Targets">The id that follows each.</param>
@@ -50,6 +40,8 @@ public sealed unsafe class TrainingEngine : IDisposable
         TorchRuntime.EnsureLoaded();
         TorchRuntime.SetThreads(options.Threads);
         options.Shape.Validate();
+        if (options.Precision == Precision.Auto)
+            throw new ArgumentException("a precision is resolved before an engine is made", nameof(options));
         _options = options;
         Layout = new ParameterLayout(options.Shape);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Layout.TotalCount, Array.MaxLength);
