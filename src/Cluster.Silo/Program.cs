@@ -1,1 +1,1 @@
-return 0;
+return await Cluster.Silo.Hosting.SiloProcess.RunAsync(args);

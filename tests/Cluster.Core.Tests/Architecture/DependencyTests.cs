@@ -19,7 +19,7 @@ public class DependencyTests
         ["Cluster.ServiceDefaults"] = ([],
             ["OpenTelemetry.Exporter.OpenTelemetryProtocol", "OpenTelemetry.Exporter.Prometheus.AspNetCore", "OpenTelemetry.Extensions.Hosting",
                 "OpenTelemetry.Instrumentation.AspNetCore", "OpenTelemetry.Instrumentation.Runtime"]),
-        ["Cluster.Silo"] = (["Collectives", "Contracts", "Core", "Data", "Evaluation", "Inference", "Model", "ServiceDefaults"], ["Microsoft.Orleans.Server", "ScottPlot"]),
+        ["Cluster.Silo"] = (["Collectives", "Contracts", "Core", "Data", "Evaluation", "Inference", "Model", "ServiceDefaults"], ["Microsoft.Orleans.Server", "ScottPlot", "System.IO.Hashing"]),
         ["Cluster.Web"] = (["Contracts", "Core", "ServiceDefaults"], ["Microsoft.Orleans.Client"]),
         ["Cluster.Cli"] = (["Collectives", "Contracts", "Core", "Data", "Evaluation", "Inference", "Model", "ServiceDefaults", "Silo", "Web"],
             ["Spectre.Console", "System.CommandLine"]),

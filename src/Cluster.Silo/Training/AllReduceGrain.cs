@@ -1,0 +1,161 @@
+// Drives StepCoordinator: grain calls in, grain calls and conditional writes out. All decisions are the coordinator's.
+using Cluster.Collectives.Protocol;
+using Cluster.Contracts.Training;
+using Cluster.Core.Recipes;
+using Microsoft.Extensions.Logging;
+using Orleans.Storage;
+
+namespace Cluster.Silo.Training;
+
+/// <summary>What must survive the coordinator's silo.</summary>
+[GenerateSerializer]
+public sealed record AllReduceState
+{
+    /// <summary>Of the last activation; a new one takes the next [11].</summary>
+    [Id(0)]
+    public long Term { get; set; }
+
+    /// <summary>Steps committed.</summary>
+    [Id(1)]
+    public long Steps { get; set; }
+
+    /// <summary>Gradient of the last commit.</summary>
+    [Id(2)]
+    public string GradientHash { get; set; } = "";
+
+    /// <summary>Loss of the last commit.</summary>
+    [Id(3)]
+    public double Loss { get; set; }
+}
+
+/// <inheritdoc cref="IAllReduceGrain"/>
+[KeepAlive]
+public sealed partial class AllReduceGrain(
+    [PersistentState("all-reduce")] IPersistentState<AllReduceState> state, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
+{
+    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
+    private StepCoordinator? _coordinator;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string? _stopped;
+    private bool _finished;
+
+    /// <inheritdoc/>
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        state.State.Term++;
+        await state.WriteStateAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task StartAsync(TrainingJob job)
+    {
+        var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
+        _coordinator = new StepCoordinator(state.State.Term, recipe.Training.Lanes, job.Replicas.Count,
+            new CommitRecord(state.State.Term, state.State.Steps, state.State.GradientHash, state.State.Loss), job.LastStep);
+        (_finished, _stopped) = (false, null);
+        await Task.WhenAll(job.Replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
+    }
+
+    /// <inheritdoc/>
+    public Task JoinAsync(MemberMessage member, long steps, string stateHash) => Do(c => c.Join(new Member(member.Id, member.Address), steps, stateHash));
+
+    /// <inheritdoc/>
+    public Task ReadyAsync(ReadyMessage ready) => Do(c => c.Receive(ready.ToRecord()));
+
+    /// <inheritdoc/>
+    public Task PeerLostAsync(string reporter, string lost, long generation, string reason)
+    {
+        LogPeerLost(reporter, lost, generation, reason);
+        // A report about an earlier generation says nothing about this one's links, and one from outside is hearsay.
+        return Do(c => c.Generation == generation && c.Members.Any(m => m.Id == reporter) ? c.Lose(lost, reason) : []);
+    }
+
+    /// <inheritdoc/>
+    public Task FailedAsync(string member, string reason) => Do(c => c.Lose(member, reason));
+
+    /// <inheritdoc/>
+    public Task<TrainingProgress> GetProgressAsync() => Task.FromResult(Progress());
+
+    /// <inheritdoc/>
+    public async Task<TrainingProgress> WaitForStepAsync(long steps)
+    {
+        using var limit = new CancellationTokenSource(s_longPoll);
+        while (state.State.Steps < steps && !_finished && _stopped is null && !limit.IsCancellationRequested)
+            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        return Progress();
+    }
+
+    private TrainingProgress Progress() => new(
+        state.State.Steps, state.State.Loss, _coordinator?.Generation ?? 0, _coordinator?.Members.Count ?? 0, _coordinator?.LostLanes ?? 0, _finished, _stopped);
+
+    private async Task Do(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> decide)
+    {
+        if (_coordinator is null)
+            return;
+        var actions = new Queue<CoordinatorAction>(decide(_coordinator));
+        while (actions.TryDequeue(out var action))
+        {
+            switch (action)
+            {
+                case CoordinatorAction.SendBegin send:
+                    LogGeneration(send.Begin.Generation, send.Begin.Step, send.Begin.Assignment.ToString());
+                    var begin = send.Begin.ToMessage();
+                    foreach (var member in send.Begin.Members)
+                        GrainFactory.GetGrain<IReplicaGrain>(member.Id).BeginAsync(begin).Ignore();
+                    break;
+                case CoordinatorAction.StoreCommit store:
+                    foreach (var next in await StoreAsync(store.Record))
+                        actions.Enqueue(next);
+                    break;
+                case CoordinatorAction.SendCommit send:
+                    var commit = send.Commit.ToMessage();
+                    foreach (var member in send.Members)
+                        GrainFactory.GetGrain<IReplicaGrain>(member.Id).CommitAsync(commit).Ignore();
+                    break;
+                case CoordinatorAction.Refuse refuse:
+                    LogRefused(refuse.Member, refuse.Reason);
+                    break;
+                case CoordinatorAction.Stop stop:
+                    _stopped = stop.Reason;
+                    LogStopped(stop.Reason);
+                    break;
+                case CoordinatorAction.Finished:
+                    _finished = true;
+                    break;
+            }
+        }
+
+        var changed = _changed;
+        _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        changed.SetResult();
+    }
+
+    private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CommitRecord record)
+    {
+        (state.State.Steps, state.State.GradientHash, state.State.Loss) = (record.Steps, record.GradientHash, record.Loss);
+        try
+        {
+            await state.WriteStateAsync();
+        }
+        catch (InconsistentStateException error)
+        {
+            // Another activation has written since: it is in charge, and this one must not answer for the run any more [11].
+            DeactivateOnIdle();
+            return _coordinator!.CommitFailed(error.Message);
+        }
+
+        return _coordinator!.CommitStored(record.Steps);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Generation {Generation} begins at step {Step} with lanes {Lanes}")]
+    private partial void LogGeneration(long generation, long step, string lanes);
+
+    [LoggerMessage(LogLevel.Warning, "{Reporter} lost {Lost} in generation {Generation}: {Reason}")]
+    private partial void LogPeerLost(string reporter, string lost, long generation, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Replica {Member} is refused: {Reason}")]
+    private partial void LogRefused(string member, string reason);
+
+    [LoggerMessage(LogLevel.Error, "The run stops: {Reason}")]
+    private partial void LogStopped(string reason);
+}
