@@ -34,7 +34,7 @@ public static class ReferenceDocuments
                 Line($"{p.Name}: ", p.Text);
             foreach (var p in member.Parameters)
                 Line($"{p.Name}: ", p.Text);
-            Line("Returns: ", member.Returns);
+            Line(member.Kind is MemberKind.Property or MemberKind.Field ? "Value: " : "Returns: ", member.Returns == member.Summary ? "" : member.Returns);
             Line("Value: ", member.Value);
             foreach (var e in member.Exceptions)
                 Line($"Throws {e.Name}: ", e.Text);
