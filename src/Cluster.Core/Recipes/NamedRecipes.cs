@@ -36,11 +36,22 @@ public static class NamedRecipes
         Tokenizer = new TokenizerRecipe { Kind = TokenizerKind.Characters },
         Model = new ModelShape
         {
-            Layers = 4, Heads = 4, Width = 128, Context = 64, Activation = Activation.Gelu, Positions = PositionEncoding.Learned,
+            Layers = 4,
+            Heads = 4,
+            Width = 128,
+            Context = 64,
+            Activation = Activation.Gelu,
+            Positions = PositionEncoding.Learned,
         },
         Training = new TrainingRecipe
         {
-            Steps = 2_000, Lanes = 6, MicroBatch = 2, LearningRate = 1e-3, Beta2 = 0.99, EvaluateEvery = 250, EvaluationTokens = 15_360,
+            Steps = 2_000,
+            Lanes = 6,
+            MicroBatch = 2,
+            LearningRate = 1e-3,
+            Beta2 = 0.99,
+            EvaluateEvery = 250,
+            EvaluationTokens = 15_360,
             CheckpointEvery = 1_000,
         },
         Phases =

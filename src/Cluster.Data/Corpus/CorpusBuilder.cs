@@ -132,10 +132,10 @@ public static class CorpusBuilder
                 SplitNote = split.Mode == SplitMode.HashOfGroup
                     ? $"{held} of the groups are held out, chosen by a hash of the group's name."
                     : $"Fewer than {CorpusSplit.FewestGroups} documents: the last {held} of the text are held out.",
-                Train = new(train.Count, trainBytes, trainDialogues.Count),
-                TrainBest = new(best.Count, Bytes(best), 0),
-                Validation = new(validation.Count, validationBytes, validationDialogues.Count),
-                Test = new(test.Count, testBytes, testDialogues.Count),
+                Train = new(train.Length, trainBytes, trainDialogues.Count),
+                TrainBest = new(best.Length, Bytes(best), 0),
+                Validation = new(validation.Length, validationBytes, validationDialogues.Count),
+                Test = new(test.Length, testBytes, testDialogues.Count),
                 Overlap = overlap,
                 QualityScorer = options.Scorer.Name,
             },

@@ -34,8 +34,15 @@ public sealed class ShardWriter : IDisposable
         _tokensPerFile = rowLength > 0 ? Math.Max(1, tokensPerFile / rowLength) * rowLength : tokensPerFile;
         _start = new ShardIndex
         {
-            Version = ShardIndex.CurrentVersion, Layout = layout, TokenBytes = vocabulary <= 1 << 16 ? 2 : 4, Vocabulary = vocabulary,
-            TokenizerSha256 = tokenizerSha256, Tokens = 0, Documents = 0, RowLength = rowLength, Files = [],
+            Version = ShardIndex.CurrentVersion,
+            Layout = layout,
+            TokenBytes = vocabulary <= 1 << 16 ? 2 : 4,
+            Vocabulary = vocabulary,
+            TokenizerSha256 = tokenizerSha256,
+            Tokens = 0,
+            Documents = 0,
+            RowLength = rowLength,
+            Files = [],
         };
         Guard(() =>
         {

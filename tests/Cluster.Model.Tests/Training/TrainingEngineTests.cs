@@ -191,8 +191,14 @@ public class TrainingEngineTests
         "narrow heads" => s_small with { Heads = 4 },
         "everything" => s_small with
         {
-            Activation = Activation.Gelu, Norm = Normalization.RmsNorm, Positions = PositionEncoding.Rotary, Biases = true, TiedHead = false,
-            Heads = 4, KvHeads = 2, HeadSize = 40,
+            Activation = Activation.Gelu,
+            Norm = Normalization.RmsNorm,
+            Positions = PositionEncoding.Rotary,
+            Biases = true,
+            TiedHead = false,
+            Heads = 4,
+            KvHeads = 2,
+            HeadSize = 40,
         },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
