@@ -19,9 +19,9 @@ public interface IReplicaGrain : IGrainWithStringKey
     [Alias("Commit"), OneWay]
     Task CommitAsync(CommitMessage commit);
 
-    /// <summary>What the replica holds, read between two steps.</summary>
-    [Alias("GetState")]
-    Task<ReplicaState> GetStateAsync();
+    /// <summary>What the replica holds once at least that many steps are applied, read between two steps.</summary>
+    [Alias("GetState"), AlwaysInterleave]
+    Task<ReplicaState> GetStateAsync(long steps);
 
     /// <summary>Leaves the run and frees the engine.</summary>
     [Alias("Stop")]

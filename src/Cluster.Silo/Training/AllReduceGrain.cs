@@ -3,6 +3,7 @@ using Cluster.Collectives.Protocol;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
 using Microsoft.Extensions.Logging;
+using Orleans.Placement;
 using Orleans.Storage;
 
 namespace Cluster.Silo.Training;
@@ -29,7 +30,7 @@ public sealed record AllReduceState
 }
 
 /// <inheritdoc cref="IAllReduceGrain"/>
-[KeepAlive]
+[KeepAlive, PreferLocalPlacement]
 public sealed partial class AllReduceGrain(
     [PersistentState("all-reduce")] IPersistentState<AllReduceState> state, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
@@ -42,6 +43,9 @@ public sealed partial class AllReduceGrain(
     /// <inheritdoc/>
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
+        // A job lives in memory only: whoever asks an activation that has taken over learns that the run must be started again.
+        if (state.State.Steps > 0)
+            _stopped = $"The coordinator's silo was lost after step {state.State.Steps}; start the run again from its last checkpoint.";
         state.State.Term++;
         await state.WriteStateAsync(cancellationToken);
     }

@@ -65,11 +65,11 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
     }
 
     /// <inheritdoc/>
-    public Task<ReplicaState> GetStateAsync()
+    public Task<ReplicaState> GetStateAsync(long steps)
     {
         var worker = _worker ?? throw new InvalidOperationException($"Replica {this.GetPrimaryKeyString()} has not started.");
-        return worker.Ask((engine, steps) => new ReplicaState(
-            steps, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes((ReadOnlySpan<float>)engine.Parameters))), worker.LanesComputed));
+        return worker.Ask(steps, (engine, applied) => new ReplicaState(
+            applied, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes((ReadOnlySpan<float>)engine.Parameters))), worker.LanesComputed));
     }
 
     /// <inheritdoc/>

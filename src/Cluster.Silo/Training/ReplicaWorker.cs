@@ -40,6 +40,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly ulong _run;
     private readonly int _sliceLength;
     private readonly Dictionary<int, double> _losses = [];
+    private readonly List<(long Steps, Action Answer)> _asked = [];
     private TrainingEngine? _engine;
     private ReplicaStepMachine _machine = new(0);
     private NodeStore? _nodes;
@@ -86,11 +87,14 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Handles a COMMIT.</summary>
     public void Post(Commit commit) => _inbox.TryAdd(() => Do(_machine.Receive(commit)));
 
-    /// <summary>Runs something over the engine between two steps, on the compute thread.</summary>
-    public Task<T> Ask<T>(Func<TrainingEngine, long, T> read)
+    /// <summary>
+    /// Runs something over the engine on the compute thread, between two steps, as soon as at least that many steps are applied. (A
+    /// step is committed before it is applied: who asks right after a COMMIT would otherwise see the state before it.)
+    /// </summary>
+    public Task<T> Ask<T>(long steps, Func<TrainingEngine, long, T> read)
     {
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _inbox.Add(() =>
+        _inbox.Add(() => _asked.Add((steps, () =>
         {
             try
             {
@@ -100,7 +104,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             {
                 answer.SetException(error);
             }
-        });
+        })));
         return answer.Task;
     }
 
@@ -127,7 +131,10 @@ public sealed class ReplicaWorker : IAsyncDisposable
             _machine = new ReplicaStepMachine(0);
             _coordinator.Join(Member, 0, GradientHash.Of(engine.Parameters));
             foreach (var work in _inbox.GetConsumingEnumerable())
+            {
                 work();
+                Answer();
+            }
         }
         catch (Exception error)
         {
@@ -157,8 +164,21 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
     }
 
+    private void Answer()
+    {
+        for (var i = _asked.Count - 1; i >= 0; i--)
+        {
+            if (_asked[i].Steps > _machine.Applied)
+                continue;
+            _asked[i].Answer();
+            _asked.RemoveAt(i);
+        }
+    }
+
     private void Work(BeginStep begin)
     {
+        // Between applying a step and working on the next: the last chance to read a state that a long reduction would hold back.
+        Answer();
         using var reducing = new CancellationTokenSource();
         Volatile.Write(ref _reducing, reducing);
         try

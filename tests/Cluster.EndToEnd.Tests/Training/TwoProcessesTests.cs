@@ -104,7 +104,7 @@ public sealed class TwoProcessesTests : IAsyncLifetime
         }
     }
 
-    private Task<ReplicaState> State(string run, string silo) => Grains.GetGrain<IReplicaGrain>(new ReplicaKey(run, silo, 0).ToString()).GetStateAsync();
+    private Task<ReplicaState> State(string run, string silo) => Grains.GetGrain<IReplicaGrain>(new ReplicaKey(run, silo, 0).ToString()).GetStateAsync(40);
 
     private IGrainFactory Grains => _host!.Services.GetRequiredService<IGrainFactory>();
 

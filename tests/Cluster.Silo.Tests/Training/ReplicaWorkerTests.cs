@@ -98,7 +98,7 @@ public class ReplicaWorkerTests
             foreach (var (id, worker) in _workers)
             {
                 if (!_dead.Contains(id))
-                    states.Add(await worker.Ask((engine, applied) => (GradientHash.Of(engine.Parameters) + GradientHash.Of(engine.SecondMoments), applied)));
+                    states.Add(await worker.Ask(Steps, (engine, applied) => (GradientHash.Of(engine.Parameters) + GradientHash.Of(engine.SecondMoments), applied)));
             }
 
             Assert.All(states, s => Assert.Equal((states[0].Hash, (long)Steps), s));
