@@ -47,7 +47,10 @@ public static class SiloProcess
         {
             silo.UseLocalhostClustering(siloPort, gatewayPort, new IPEndPoint(IPAddress.Loopback, primary));
             silo.Configure<SiloOptions>(options => options.SiloName = name);
+            // The in-memory store keeps its records in grains of its own, which must stay with the coordinator that writes them: a
+            // record placed on another silo would die with that silo.
             silo.AddMemoryGrainStorageAsDefault();
+            silo.Services.AddSingleton<PlacementStrategy, PreferLocalPlacement>();
             silo.Services.AddPlacementDirector<SiloNamePlacement, SiloNamePlacementDirector>();
         });
         builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.Orleans", LogLevel.Warning);
