@@ -1,232 +1,135 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Text;
 using Cluster.Core.Errors;
 using Cluster.Data.Dialogues;
 
 namespace Cluster.Data.Corpus;
 
+/// <summary>How far the builder is.</summary>
+/// <param name="Stage">What it does now: "reading", "curating", "splitting", "measuring overlap", "writing dialogues".</param>
+/// <param name="Fraction">Share of the stages done, in [0, 1].</param>
+public sealed record CorpusProgress(string Stage, double Fraction);
+
 /// <summary>
-/// From raw text to a curated corpus: read, drop boilerplate and duplicates, split, score, make dialogues, measure. Options in, corpus
-/// out; a pure function of the text found and the options other than the number of workers. Writes nothing.
+/// Raw text to curated corpus in one call: read, normalise, filter, de-duplicate, score, split, measure overlap, make dialogues. The
+/// result depends on the source's text, the options (without workers) and the scorer, bit for bit.
 /// </summary>
-public static class CorpusBuilder
+/// <param name="options">How; validated here.</param>
+/// <param name="scorer">Judges quality; null for <see cref="HeuristicQualityScorer"/>.</param>
+/// <exception cref="UserErrorException">An option is out of range.</exception>
+public sealed class CorpusBuilder(CorpusOptions options, IQualityScorer? scorer = null)
 {
-    /// <summary>Curates the corpus that <paramref name="options"/> names.</summary>
-    /// <exception cref="UserErrorException">The text is missing, unreadable or too little, or an option is out of range.</exception>
-    public static CuratedCorpus Build(CorpusOptions options, CancellationToken cancellation = default)
-    {
-        if (options.Workers < 1)
-            throw new UserErrorException(FormattableString.Invariant($"The number of workers is {options.Workers}."), "Give 1 or more.");
-        options.Fractions.Validate();
-        return options.Path is null ? FromReference(options, cancellation) : FromFolder(options, options.Path, cancellation);
-    }
+    private readonly CorpusOptions _options = options.Validate();
+    private readonly IQualityScorer _scorer = scorer ?? new HeuristicQualityScorer();
 
-    private static CuratedCorpus FromReference(CorpusOptions options, CancellationToken cancellation)
+    /// <summary>The source that <c>--corpus</c> means: a folder or file, or without one the reference documentation of the SDK.</summary>
+    /// <exception cref="UserErrorException">There is no reference documentation on this machine.</exception>
+    public static IDocumentSource Source(string? path) => path is null ? new DotnetReferenceSource() : new FolderSource(path);
+
+    /// <summary>Builds the corpus.</summary>
+    /// <param name="source">Where the text comes from.</param>
+    /// <param name="progress">Told at the start of each stage; may be null.</param>
+    /// <param name="cancellation">Ends it early; nothing is left behind.</param>
+    /// <exception cref="UserErrorException">The source has no usable text, or too little for the parts asked for.</exception>
+    public CuratedCorpus Build(IDocumentSource source, IProgress<CorpusProgress>? progress = null, CancellationToken cancellation = default)
     {
-        var files = DotnetSdk.FindReferenceFiles(options.SdkRoots ?? DotnetSdk.Candidates());
-        var reference = DotnetReferenceSource.Read(files, options.Workers, cancellation);
-        var documents = ReferenceDocuments.Assemble(reference.Members);
-        if (documents.Count == 0)
-            throw new UserErrorException("The reference packs hold no documentation.", "Repair the .NET SDK, or give a folder of text with --corpus.");
-        var split = CorpusSplit.Divide(documents, options.Fractions);
-        var conversations = ReferenceDialogues.Create(reference.Members, options.Seed);
-        var dialogues = split.Mode == SplitMode.HashOfGroup
-            ? ByGroup(conversations, split)
-            : ByTail(conversations, options.Fractions);
-        return Finish(options, split, dialogues, IdentityDialogues.ForReference, cancellation, bytes => new()
+        progress?.Report(new CorpusProgress("reading", 0));
+        var content = source.Read(_options.Workers, cancellation);
+        progress?.Report(new CorpusProgress("curating", 0.5));
+        var (documents, curation) = Curator.Curate(content.Documents, _options, _scorer, cancellation);
+        var stages = new List<CorpusStage>(content.Statistics.Stages) { curation };
+        if (_options.MaximumBytes > 0)
         {
-            Source = "dotnet-reference",
-            Packs = [.. files.Select(f => f.Source[..f.Source.LastIndexOf('/')]).Distinct(StringComparer.Ordinal)],
-            Files = reference.Files,
-            BytesIn = reference.BytesRead,
-            BytesOut = bytes,
-            ItemsIn = reference.MembersRead,
-            ItemsKept = reference.Members.Count,
-            Dropped = reference.Dropped,
-            Duplicates = reference.Duplicates,
-            InvalidSequences = 0,
-        });
-    }
+            (documents, var budget) = ByteBudget.Apply(documents, _options.MaximumBytes, _options.Seed);
+            stages.Add(budget);
+        }
 
-    private static CuratedCorpus FromFolder(CorpusOptions options, string path, CancellationToken cancellation)
-    {
-        var folder = FolderSource.Read(path, options.Workers, cancellation);
-        var split = CorpusSplit.Divide(folder.Documents, options.Fractions);
-        var dialogues = Enum.GetValues<Split>().Select(s => GenericDialogues.Create(split[s], options.Seed)).ToArray();
-        var dropped = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        if (folder.Empty > 0)
-            dropped["empty"] = folder.Empty;
-        return Finish(options, split, dialogues, IdentityDialogues.ForAnyText, cancellation, bytes => new()
+        progress?.Report(new CorpusProgress("splitting", 0.65));
+        var split = CorpusSplit.Split(documents, _options);
+        var warnings = content.Statistics.Warnings.ToList();
+        if (split.Report.Method == CorpusSplit.Tail)
+            warnings.Add(split.Report.Explanation);
+
+        progress?.Report(new CorpusProgress("measuring overlap", 0.7));
+        var (validation, validationOverlap) = HeldOut(split.Train, split.Validation, "validation", cancellation);
+        var (test, testOverlap) = HeldOut(split.Train, split.Test, "test", cancellation);
+
+        progress?.Report(new CorpusProgress("writing dialogues", 0.8));
+        var subject = source is DotnetReferenceSource ? "the .NET class library" : "the texts I was trained on";
+        var dialogues = Dialogues(content, subject, split, validation, test, cancellation);
+        var best = DecileSelection.Best(split.Train);
+        var report = new CorpusReport
         {
-            Source = "folder",
-            Packs = [],
-            Files = folder.Files,
-            BytesIn = folder.BytesRead,
-            BytesOut = bytes,
-            ItemsIn = folder.Documents.Count + folder.Empty + folder.Duplicates,
-            ItemsKept = folder.Documents.Count,
-            Dropped = dropped,
-            Duplicates = folder.Duplicates,
-            InvalidSequences = folder.InvalidSequences,
-        });
-    }
-
-    private static IReadOnlyList<Conversation>[] ByGroup(IReadOnlyList<Conversation> conversations, CorpusSplit split)
-    {
-        var parts = conversations.ToLookup(c => split.Of(c.Group));
-        return [.. Enum.GetValues<Split>().Select(s => (IReadOnlyList<Conversation>)[.. parts[s]])];
-    }
-
-    private static IReadOnlyList<Conversation>[] ByTail(IReadOnlyList<Conversation> conversations, SplitFractions fractions)
-    {
-        var train = (int)(conversations.Count * fractions.Train);
-        var validation = (int)(conversations.Count * (fractions.Train + fractions.Validation));
-        return [[.. conversations.Take(train)], [.. conversations.Take(train..validation)], [.. conversations.Skip(validation)]];
-    }
-
-    private static CuratedCorpus Finish(
-        CorpusOptions options,
-        CorpusSplit split,
-        IReadOnlyList<Conversation>[] dialogues,
-        IReadOnlyList<Conversation> identity,
-        CancellationToken cancellation,
-        Func<long, Draft> draft)
-    {
-        var train = Score(split[Split.Train], options, cancellation);
-        var validation = Score(split[Split.Validation], options, cancellation);
-        var test = Score(split[Split.Test], options, cancellation);
-        var best = BestDecile(train);
-        // Who the model is belongs to no text: it is learnt, never asked as a held-out question.
-        IReadOnlyList<Conversation> trainDialogues = [.. identity, .. dialogues[(int)Split.Train]];
-        var (validationDialogues, testDialogues) = (dialogues[(int)Split.Validation], dialogues[(int)Split.Test]);
-        var overlap = NgramOverlap.Measure(train.Select(d => d.Text), validation.Concat(test).Select(d => d.Text));
-        long Bytes(IReadOnlyList<Document> documents) => documents.Sum(d => (long)Encoding.UTF8.GetByteCount(d.Text));
-        var (trainBytes, validationBytes, testBytes) = (Bytes(train), Bytes(validation), Bytes(test));
-        var facts = draft(trainBytes + validationBytes + testBytes);
-        var held = FormattableString.Invariant($"{100 * (1 - options.Fractions.Train):0.#} %");
-        return new()
-        {
-            Train = train,
-            TrainBest = best,
-            Validation = validation,
-            Test = test,
-            TrainDialogues = trainDialogues,
-            ValidationDialogues = validationDialogues,
-            TestDialogues = testDialogues,
-            ContentSha256 = Hash([train, best, validation, test], [trainDialogues, validationDialogues, testDialogues]),
-            Report = new()
+            Source = source.Description,
+            Files = content.Statistics.Files,
+            BytesIn = content.Statistics.Bytes,
+            BytesOut = Curator.Bytes(split.Train) + Curator.Bytes(validation) + Curator.Bytes(test),
+            InvalidUtf8Sequences = content.Statistics.InvalidUtf8Sequences,
+            Stages = stages,
+            Split = split.Report,
+            ValidationOverlap = validationOverlap,
+            TestOverlap = testOverlap,
+            QualityScorer = _scorer.Name,
+            BestDocuments = best.Count,
+            BestBytes = Curator.Bytes(best),
+            Conversations = new SortedDictionary<string, int>(StringComparer.Ordinal)
             {
-                Source = facts.Source,
-                Packs = facts.Packs,
-                Files = facts.Files,
-                BytesIn = facts.BytesIn,
-                BytesOut = facts.BytesOut,
-                ItemsIn = facts.ItemsIn,
-                ItemsKept = facts.ItemsKept,
-                Dropped = facts.Dropped,
-                Duplicates = facts.Duplicates,
-                InvalidSequences = facts.InvalidSequences,
-                SplitMode = split.Mode,
-                SplitNote = split.Mode == SplitMode.HashOfGroup
-                    ? $"{held} of the groups are held out, chosen by a hash of the group's name."
-                    : $"Fewer than {CorpusSplit.FewestGroups} documents: the last {held} of the text are held out.",
-                Train = new(train.Length, trainBytes, trainDialogues.Count),
-                TrainBest = new(best.Length, Bytes(best), 0),
-                Validation = new(validation.Length, validationBytes, validationDialogues.Count),
-                Test = new(test.Length, testBytes, testDialogues.Count),
-                Overlap = overlap,
-                QualityScorer = options.Scorer.Name,
+                ["train"] = dialogues.Train.Count,
+                ["validation"] = dialogues.Validation.Count,
+                ["test"] = dialogues.Test.Count,
             },
+            Warnings = warnings,
+            ContentSha256 = CuratedCorpus.HashDocuments(split.Train, validation, test),
+            DialoguesSha256 = CuratedCorpus.HashDialogues(dialogues),
         };
+        progress?.Report(new CorpusProgress("done", 1));
+        return new CuratedCorpus(split.Train, validation, test, best, dialogues, report);
     }
 
-    private static Document[] Score(IReadOnlyList<Document> documents, CorpusOptions options, CancellationToken cancellation)
+    private (IReadOnlyList<Document> Documents, NgramOverlapReport Report) HeldOut(
+        IReadOnlyList<Document> train, IReadOnlyList<Document> heldOut, string name, CancellationToken cancellation)
     {
-        var scored = new Document[documents.Count];
-        Parallel.For(0, scored.Length, new() { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancellation }, i =>
-            scored[i] = documents[i] with { Quality = options.Scorer.Score(documents[i].Text) });
-        return scored;
-    }
-
-    private static Document[] BestDecile(Document[] train)
-    {
-        // By bytes rather than by count: the phase that reads it is a tenth of the tokens, and short documents score low.
-        var wanted = train.Sum(d => (long)Encoding.UTF8.GetByteCount(d.Text)) / 10;
-        var chosen = new SortedSet<int>();
-        long bytes = 0;
-        foreach (var i in Enumerable.Range(0, train.Length).OrderByDescending(i => train[i].Quality).ThenBy(i => i))
+        var overlaps = NgramOverlap.PerDocument(train, heldOut, _options.Workers, cancellation: cancellation);
+        if (_options.MaximumHeldOutOverlap is not { } maximum)
+            return (heldOut, NgramOverlap.Report(overlaps, removed: 0));
+        var kept = Enumerable.Range(0, heldOut.Count).Where(i => overlaps[i].InTraining <= overlaps[i].Ngrams * maximum).ToList();
+        if (kept.Count == 0 && heldOut.Count > 0)
         {
-            if (chosen.Count > 0 && bytes >= wanted)
-                break;
-            chosen.Add(i);
-            bytes += Encoding.UTF8.GetByteCount(train[i].Text);
+            throw new UserErrorException(
+                FormattableString.Invariant($"maximum_held_out_overlap is {maximum}, which removes all {heldOut.Count} {name} documents."),
+                "Give a higher value, or none.");
         }
 
-        return [.. chosen.Select(i => train[i])];
+        return ([.. kept.Select(i => heldOut[i])], NgramOverlap.Report([.. kept.Select(i => overlaps[i])], heldOut.Count - kept.Count));
     }
 
-    private static string Hash(IReadOnlyList<Document>[] parts, IReadOnlyList<Conversation>[] dialogues)
+    private DialogueSet Dialogues(
+        SourceContent content, string subject, SplitCorpus split, IReadOnlyList<Document> validation, IReadOnlyList<Document> test,
+        CancellationToken cancellation)
     {
-        // Each string with its length before it and each list with its count, so that no two corpora give the same bytes.
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var number = new byte[sizeof(long)];
-        foreach (var part in parts)
+        IReadOnlyList<Document>[] documents = [split.Train, validation, test];
+        var parts = new List<Conversation>[] { [], [], [] };
+        // A tail is held out within documents, not by type: questions about a type would give away what its held-out half says.
+        var byType = content.Types.Count > 0 && split.Report.Method == CorpusSplit.ByGroup;
+        var types = byType ? content.Types.Select(type => type.Group).ToHashSet(StringComparer.Ordinal) : [];
+        if (byType)
         {
-            Number(part.Count);
-            foreach (var d in part)
+            var groups = new Dictionary<string, SplitPart>(StringComparer.Ordinal);
+            for (var part = 0; part < documents.Length; part++)
             {
-                Text(d.Id);
-                Text(d.Text);
-                Text(d.Group);
-                Text(d.Source);
-                Number(BitConverter.DoubleToInt64Bits(d.Quality));
+                foreach (var document in documents[part].Where(document => types.Contains(document.Group)))
+                    groups[document.Group] = (SplitPart)part;
             }
+
+            foreach (var conversation in ReferenceDialogues.Build(content.Types, groups, _options, cancellation))
+                parts[(int)conversation.Part].Add(conversation);
         }
 
-        foreach (var part in dialogues)
+        for (var part = 0; part < documents.Length; part++)
         {
-            Number(part.Count);
-            foreach (var c in part)
-            {
-                Text(c.Group);
-                Number(c.Messages.Count);
-                foreach (var m in c.Messages)
-                {
-                    Number((long)m.Role);
-                    Text(m.Content);
-                }
-            }
+            var text = documents[part].Where(document => !types.Contains(document.Group)).ToList();
+            parts[part].AddRange(GenericDialogues.Build(text, (SplitPart)part, _options, cancellation));
         }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-
-        void Number(long value)
-        {
-            BinaryPrimitives.WriteInt64LittleEndian(number, value);
-            hash.AppendData(number);
-        }
-
-        void Text(string text)
-        {
-            Number(text.Length);
-            hash.AppendData(MemoryMarshal.AsBytes(text.AsSpan()));
-        }
-    }
-
-    /// <summary>The part of the report that the source alone knows.</summary>
-    private sealed record Draft
-    {
-        public required string Source { get; init; }
-        public required IReadOnlyList<string> Packs { get; init; }
-        public required int Files { get; init; }
-        public required long BytesIn { get; init; }
-        public required long BytesOut { get; init; }
-        public required long ItemsIn { get; init; }
-        public required long ItemsKept { get; init; }
-        public required IReadOnlyDictionary<string, long> Dropped { get; init; }
-        public required long Duplicates { get; init; }
-        public required long InvalidSequences { get; init; }
+        parts[(int)SplitPart.Train].AddRange(SmallTalk.About(subject));
+        return new DialogueSet(parts[0], parts[1], parts[2]);
     }
 }

@@ -1,68 +1,69 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace Cluster.Data.Corpus;
 
-/// <summary>Documents, text and dialogues of one split.</summary>
-/// <param name="Documents">Number of documents.</param>
-/// <param name="Bytes">Their text in UTF-8.</param>
-/// <param name="Conversations">Number of dialogues.</param>
-public sealed record SplitFigures(int Documents, long Bytes, int Conversations);
-
-/// <summary>
-/// What curation did, for the run's report and data card. Plain values only: System.Text.Json writes and reads it as it is, and it is
-/// equal for equal input, so it holds no times.
-/// </summary>
+/// <summary>What went into a corpus, what came out, and why the rest did not: the data card's figures.</summary>
 public sealed record CorpusReport
 {
-    /// <summary>"dotnet-reference" or "folder".</summary>
-    public required string Source { get; init; }
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        NewLine = "\n",
+        NumberHandling = JsonNumberHandling.Strict,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
-    /// <summary>Packs with version, or empty for a folder.</summary>
-    public required IReadOnlyList<string> Packs { get; init; }
+    /// <summary>The source in one phrase.</summary>
+    public required string Source { get; init; }
 
     /// <summary>Files read.</summary>
     public required int Files { get; init; }
 
-    /// <summary>Size of the files.</summary>
+    /// <summary>Their bytes.</summary>
     public required long BytesIn { get; init; }
 
-    /// <summary>Text kept, in UTF-8.</summary>
+    /// <summary>Bytes (UTF-8) of the curated documents in all parts.</summary>
     public required long BytesOut { get; init; }
 
-    /// <summary>Members or documents read.</summary>
-    public required long ItemsIn { get; init; }
+    /// <summary>Ill-formed UTF-8 sequences, each replaced by U+FFFD.</summary>
+    public required long InvalidUtf8Sequences { get; init; }
 
-    /// <summary>Members or documents kept.</summary>
-    public required long ItemsKept { get; init; }
+    /// <summary>Counts in, out and dropped by reason, stage by stage.</summary>
+    public required IReadOnlyList<CorpusStage> Stages { get; init; }
 
-    /// <summary>Members or documents dropped, by reason.</summary>
-    public required IReadOnlyDictionary<string, long> Dropped { get; init; }
+    /// <summary>How the parts were made, and their sizes.</summary>
+    public required SplitReport Split { get; init; }
 
-    /// <summary>Exact duplicates removed.</summary>
-    public required long Duplicates { get; init; }
+    /// <summary>Overlap of validation text with training text.</summary>
+    public required NgramOverlapReport ValidationOverlap { get; init; }
 
-    /// <summary>Invalid UTF-8 sequences replaced by U+FFFD.</summary>
-    public required long InvalidSequences { get; init; }
+    /// <summary>Overlap of test text with training text.</summary>
+    public required NgramOverlapReport TestOverlap { get; init; }
 
-    /// <summary>How held-out text was chosen.</summary>
-    public required SplitMode SplitMode { get; init; }
-
-    /// <summary>The same in a sentence for the reader.</summary>
-    public required string SplitNote { get; init; }
-
-    /// <summary>Training part.</summary>
-    public required SplitFigures Train { get; init; }
-
-    /// <summary>The best decile of the training part; its conversations are those of the training part and not counted again.</summary>
-    public required SplitFigures TrainBest { get; init; }
-
-    /// <summary>Validation part.</summary>
-    public required SplitFigures Validation { get; init; }
-
-    /// <summary>Test part.</summary>
-    public required SplitFigures Test { get; init; }
-
-    /// <summary>13-grams of validation and test text that training text has too.</summary>
-    public required OverlapFigure Overlap { get; init; }
-
-    /// <summary>The scorer of the best decile.</summary>
+    /// <summary>The scorer's name.</summary>
     public required string QualityScorer { get; init; }
+
+    /// <summary>Training documents in the best decile.</summary>
+    public required int BestDocuments { get; init; }
+
+    /// <summary>Their bytes (UTF-8).</summary>
+    public required long BestBytes { get; init; }
+
+    /// <summary>Conversations by part: train, validation, test.</summary>
+    public required IReadOnlyDictionary<string, int> Conversations { get; init; }
+
+    /// <summary>Things a user should know, one sentence each.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+
+    /// <summary>SHA-256 over parts, ids and texts in order: equal hashes mean equal corpora.</summary>
+    public required string ContentSha256 { get; init; }
+
+    /// <summary>SHA-256 over parts, ids and messages of the dialogues in order.</summary>
+    public required string DialoguesSha256 { get; init; }
+
+    /// <summary>Indented JSON in snake_case; the same bytes for the same corpus.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
 }

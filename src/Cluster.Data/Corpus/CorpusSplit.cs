@@ -1,162 +1,162 @@
-using System.Text.Json.Serialization;
 using Cluster.Core.Errors;
 
 namespace Cluster.Data.Corpus;
 
-/// <summary>Which part of the corpus a text belongs to.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<Split>))]
-public enum Split
+/// <summary>The parts of a corpus.</summary>
+public enum SplitPart
 {
     /// <summary>Trained on.</summary>
     Train,
 
-    /// <summary>Looked at during training, to stop or to choose.</summary>
+    /// <summary>Held out to watch training.</summary>
     Validation,
 
-    /// <summary>Looked at once, at the end.</summary>
+    /// <summary>Held out to the end.</summary>
     Test,
 }
 
-/// <summary>How the split was made.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<SplitMode>))]
-public enum SplitMode
-{
-    /// <summary>By hash of each document's group.</summary>
-    HashOfGroup,
+/// <summary>A split corpus; each part keeps the corpus's order.</summary>
+public sealed record SplitCorpus(
+    IReadOnlyList<Document> Train, IReadOnlyList<Document> Validation, IReadOnlyList<Document> Test, SplitReport Report);
 
-    /// <summary>Too few groups: the last part of the text is held out.</summary>
-    TailOfText,
-}
+/// <summary>How a corpus was split.</summary>
+/// <param name="Method"><see cref="CorpusSplit.ByGroup"/> or <see cref="CorpusSplit.Tail"/>.</param>
+/// <param name="Explanation">One sentence for people.</param>
+/// <param name="Groups">Number of groups in the corpus.</param>
+/// <param name="Parts">Train, validation and test.</param>
+public sealed record SplitReport(string Method, string Explanation, int Groups, IReadOnlyList<SplitPartReport> Parts);
 
-/// <summary>Shares of the three splits; each above 0, summing to 1.</summary>
-public sealed record SplitFractions(double Train = 0.90, double Validation = 0.05, double Test = 0.05)
-{
-    /// <exception cref="UserErrorException">A share is not above 0, or they do not sum to 1 within 1e-9.</exception>
-    public void Validate()
-    {
-        if (!(Train > 0 && Validation > 0 && Test > 0 && Math.Abs(Train + Validation + Test - 1) <= 1e-9))
-        {
-            throw new UserErrorException(
-                FormattableString.Invariant($"The split fractions are {Train}, {Validation}, {Test} (training, validation, test)."),
-                "Give three numbers above 0 that sum to 1.");
-        }
-    }
-}
+/// <summary>One part's size.</summary>
+public sealed record SplitPartReport(string Name, double Fraction, int Documents, long Bytes);
 
 /// <summary>
-/// Divides documents into training, validation and test text. A group's place is a pure function of its name, so documents that are added
-/// later move none that were there. Documents in, three lists in the corpus's order out; knows nothing of where they came from.
+/// Which part a document belongs to. Normally by a hash of the seed and its group, so that a document's part never depends on the
+/// other documents. A corpus of fewer than 20 groups (one long text file), or one whose hashes leave a part empty, holds out the end of
+/// its text instead: in order, the first <c>train_fraction</c> of the characters is trained on, the next <c>validation_fraction</c>
+/// validates, the last <c>test_fraction</c> tests, cut at a line end near each bound. With the default fractions the last 10 % is held
+/// out, half of it for each.
 /// </summary>
-public sealed class CorpusSplit
+public static class CorpusSplit
 {
-    /// <summary>With fewer groups than this, hashing would leave the held-out splits to chance.</summary>
-    public const int FewestGroups = 20;
+    /// <summary>By the hash of the group.</summary>
+    public const string ByGroup = "group_hash";
 
-    private readonly Dictionary<string, Split> _groups;
-    private readonly List<Document>[] _documents = [[], [], []];
+    /// <summary>The end of the text is held out.</summary>
+    public const string Tail = "tail";
 
-    private CorpusSplit(SplitMode mode, Dictionary<string, Split> groups)
+    private const int FewestGroups = 20;
+    private const int LineSearch = 1000;
+
+    /// <summary>The part a group belongs to by its hash.</summary>
+    public static SplitPart PartOf(string group, CorpusOptions options)
     {
-        Mode = mode;
-        _groups = groups;
+        var hash = StableHash.Hash64(FormattableString.Invariant($"split:{options.Seed}:{group}"));
+        var place = (hash >> 11) * (1.0 / (1UL << 53));
+        return place < options.TrainFraction || options.TrainFraction >= 1 ? SplitPart.Train
+            : place < options.TrainFraction + options.ValidationFraction && options.ValidationFraction > 0 ? SplitPart.Validation
+            : options.TestFraction > 0 ? SplitPart.Test
+            : SplitPart.Validation;
     }
 
-    /// <summary>How the split was made.</summary>
-    public SplitMode Mode { get; }
-
-    /// <summary>The documents of one split, in the corpus's order.</summary>
-    public IReadOnlyList<Document> this[Split split] => _documents[(int)split];
-
-    /// <summary>The split of a group under <see cref="SplitMode.HashOfGroup"/>; training for a group that no document has.</summary>
-    public Split Of(string group) => _groups.GetValueOrDefault(group);
-
-    /// <summary>Divides <paramref name="documents"/>.</summary>
-    /// <exception cref="UserErrorException">The fractions are invalid, or the text is too short to divide.</exception>
-    public static CorpusSplit Divide(IReadOnlyList<Document> documents, SplitFractions fractions)
+    /// <summary>Splits a curated corpus.</summary>
+    /// <exception cref="UserErrorException">There is too little text for every part that was asked for.</exception>
+    public static SplitCorpus Split(IReadOnlyList<Document> documents, CorpusOptions options)
     {
-        fractions.Validate();
-        var groups = documents.Select(d => d.Group).Distinct(StringComparer.Ordinal).ToList();
-        return groups.Count < FewestGroups ? ByTail(documents, fractions) : ByHash(documents, groups, fractions);
-    }
-
-    private static CorpusSplit ByHash(IReadOnlyList<Document> documents, List<string> groups, SplitFractions fractions)
-    {
-        // The top 53 bits as a number in [0, 1).
-        var places = groups
-            .Select(group => (Group: group, Place: (StableHash.Of64("split\n" + group) >> 11) * (1.0 / (1UL << 53))))
-            .OrderBy(g => g.Place).ThenBy(g => g.Group, StringComparer.Ordinal)
-            .ToList();
-        var assigned = places.ToDictionary(
-            g => g.Group,
-            g => g.Place < fractions.Test ? Split.Test : g.Place < fractions.Test + fractions.Validation ? Split.Validation : Split.Train,
-            StringComparer.Ordinal);
-
-        // Chance may leave a split without a group: the fullest split then gives the first of its own.
-        foreach (var split in Enum.GetValues<Split>())
+        var groups = documents.Select(document => document.Group).Distinct(StringComparer.Ordinal).Count();
+        var parts = new List<Document>[] { [], [], [] };
+        if (groups >= FewestGroups)
         {
-            if (assigned.ContainsValue(split))
-                continue;
-            var fullest = assigned.Values.CountBy(s => s).OrderByDescending(c => c.Value).ThenBy(c => c.Key).First().Key;
-            assigned[places.First(g => assigned[g.Group] == fullest).Group] = split;
+            foreach (var document in documents)
+                parts[(int)PartOf(document.Group, options)].Add(document);
+            if (EmptyPart(parts, options) is null)
+            {
+                return Result(
+                    ByGroup, FormattableString.Invariant($"Each of {groups} groups is in one part, by the hash of seed and group."));
+            }
+
+            parts = [[], [], []];
         }
 
-        var result = new CorpusSplit(SplitMode.HashOfGroup, assigned);
-        foreach (var document in documents)
-            result._documents[(int)assigned[document.Group]].Add(document);
-        return result;
+        CutTail(documents, options, parts);
+        if (EmptyPart(parts, options) is { } empty)
+        {
+            var characters = documents.Sum(document => (long)document.Text.Length);
+            throw new UserErrorException(
+                FormattableString.Invariant($"The corpus has {characters} characters, too few to give the {Name(empty)} part any text."),
+                "Give more text, or set that part's fraction to 0.");
+        }
+
+        var why = FormattableString.Invariant($"The corpus has too few documents to hold out whole ones ({groups} groups): ");
+        var share = FormattableString.Invariant($"{100 * (1 - options.TrainFraction):0.##}");
+        return Result(Tail, $"{why}the last {share} % of its text is held out instead.");
+
+        SplitCorpus Result(string method, string explanation)
+        {
+            double[] fractions = [options.TrainFraction, options.ValidationFraction, options.TestFraction];
+            return new SplitCorpus(parts[0], parts[1], parts[2], new SplitReport(method, explanation, groups,
+                [.. parts.Select((part, i) => new SplitPartReport(Name((SplitPart)i), fractions[i], part.Count, Curator.Bytes(part)))]));
+        }
     }
 
-    private static CorpusSplit ByTail(IReadOnlyList<Document> documents, SplitFractions fractions)
+    private static string Name(SplitPart part) => part switch
     {
-        var result = new CorpusSplit(SplitMode.TailOfText, []);
-        var total = documents.Sum(d => (long)d.Text.Length);
-        var trainEnd = (long)(total * fractions.Train);
-        var validationEnd = (long)(total * (fractions.Train + fractions.Validation));
-        long offset = 0;
+        SplitPart.Train => "train",
+        SplitPart.Validation => "validation",
+        _ => "test",
+    };
+
+    private static SplitPart? EmptyPart(List<Document>[] parts, CorpusOptions options)
+    {
+        double[] fractions = [options.TrainFraction, options.ValidationFraction, options.TestFraction];
+        for (var i = 0; i < parts.Length; i++)
+        {
+            if (fractions[i] > 0 && parts[i].TrueForAll(document => string.IsNullOrWhiteSpace(document.Text)))
+                return (SplitPart)i;
+        }
+
+        return null;
+    }
+
+    private static void CutTail(IReadOnlyList<Document> documents, CorpusOptions options, List<Document>[] parts)
+    {
+        var total = documents.Sum(document => (long)document.Text.Length);
+        double[] fractions = [options.TrainFraction, options.ValidationFraction, options.TestFraction];
+        var smallest = fractions.Where(fraction => fraction > 0).Min();
+        // Looking for a line end must not eat a small part.
+        var window = (int)Math.Min(LineSearch, total * smallest / 4);
+        var trainEnd = options.TrainFraction >= 1 ? total : (long)(total * options.TrainFraction);
+        var validationEnd = options.TestFraction > 0 ? (long)(total * (options.TrainFraction + options.ValidationFraction)) : total;
+        long start = 0;
         foreach (var document in documents)
         {
-            var length = document.Text.Length;
-            var first = Cut(document.Text, trainEnd - offset);
-            var second = Math.Max(first, Cut(document.Text, validationEnd - offset));
-            Add(Split.Train, 0, first);
-            Add(Split.Validation, first, second);
-            Add(Split.Test, second, length);
-            offset += length;
-
-            void Add(Split split, int start, int end)
+            var text = document.Text;
+            var first = Cut(text, trainEnd - start, window);
+            var second = Math.Max(first, Cut(text, validationEnd - start, window));
+            start += text.Length;
+            string[] pieces = [text[..first], text[first..second], text[second..]];
+            var whole = pieces.Count(piece => piece.Length > 0) == 1;
+            for (var i = 0; i < pieces.Length; i++)
             {
-                var piece = document.Text[start..end];
-                if (!string.IsNullOrWhiteSpace(piece))
-                    result._documents[(int)split].Add(end - start == length ? document : document with { Id = $"{document.Id}:{split}", Text = piece });
+                if (pieces[i].Length > 0)
+                    parts[i].Add(whole ? document : document with { Id = $"{document.Id}@{Name((SplitPart)i)}", Text = pieces[i] });
             }
         }
-
-        if (result._documents.Any(list => list.Count == 0))
-        {
-            throw new UserErrorException(
-                $"The corpus has {total} characters in {documents.Count} documents, too little to hold out text for validation and test.",
-                "Give more text.");
-        }
-
-        return result;
     }
 
-    /// <summary>A place near <paramref name="wanted"/> to cut: after the next line end if one is within 2,000 characters, else after the next space, else between characters.</summary>
-    private static int Cut(string text, long wanted)
+    /// <summary>The place nearest after <paramref name="at"/> where a line ends, else where a word ends, else a whole character.</summary>
+    private static int Cut(string text, long at, int window)
     {
-        if (wanted <= 0)
+        if (at <= 0)
             return 0;
-        if (wanted >= text.Length)
+        if (at >= text.Length)
             return text.Length;
-        var at = (int)wanted;
-        var near = text.AsSpan(at, Math.Min(2000, text.Length - at));
-        var line = near.IndexOf('\n');
-        // A line end that is the text's last character would leave nothing behind it.
-        if (line >= 0 && at + line + 1 < text.Length)
-            return at + line + 1;
-        var space = near.IndexOf(' ');
-        if (space >= 0 && at + space + 1 < text.Length)
-            return at + space + 1;
-        return char.IsLowSurrogate(text[at]) ? at - 1 : at;
+        var place = (int)at;
+        var ahead = text.AsSpan(place, Math.Min(window, text.Length - place));
+        var end = ahead.IndexOf('\n');
+        if (end < 0)
+            end = ahead.IndexOf(' ');
+        if (end >= 0)
+            return place + end + 1;
+        return char.IsLowSurrogate(text[place]) ? place + 1 : place;
     }
 }

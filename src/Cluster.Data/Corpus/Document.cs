@@ -1,9 +1,11 @@
 namespace Cluster.Data.Corpus;
 
-/// <summary>One text of a corpus.</summary>
-/// <param name="Id">Unique within the corpus and equal on every machine: a type's full name, or a path relative to the corpus folder.</param>
-/// <param name="Text">The text, lines ended by \n.</param>
-/// <param name="Group">Texts of one group always fall into the same split.</param>
-/// <param name="Source">Where it came from, for the data card: a pack and file, or a relative path. Never an absolute path.</param>
-/// <param name="Quality">The scorer's figure in [0, 1]; higher is better.</param>
-public sealed record Document(string Id, string Text, string Group, string Source, double Quality = 0);
+/// <summary>One text of the corpus. Immutable; the stages hand on changed copies.</summary>
+/// <param name="Id">Unique within the corpus and stable between runs and machines: it names the text, not where it was found.</param>
+/// <param name="Text">The text; after curation in NFC with LF line ends.</param>
+/// <param name="Group">Texts of one group are never split between training and held-out parts (the outermost type of reference
+/// documentation, the file or record of a folder).</param>
+/// <param name="Source">Where it was read, for reports only.</param>
+/// <param name="Quality">In [0, 1]; 0 until a scorer has seen it.</param>
+/// <param name="Title">A heading by which a person would ask for it, if there is one.</param>
+public sealed record Document(string Id, string Text, string Group, string Source, double Quality = 0, string? Title = null);

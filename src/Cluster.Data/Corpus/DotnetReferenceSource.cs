@@ -1,155 +1,84 @@
-using System.Collections.Concurrent;
-using System.Xml;
+using System.Security.Cryptography;
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Reference;
 
 namespace Cluster.Data.Corpus;
 
-/// <summary>What reading the reference packs gave.</summary>
-/// <param name="Members">Kept members in the files' order.</param>
-/// <param name="MembersRead">Members seen, kept or not.</param>
-/// <param name="Dropped">Members dropped as boilerplate, by reason.</param>
-/// <param name="Duplicates">Members dropped because an earlier one says exactly the same.</param>
-/// <param name="BytesRead">Size of the files.</param>
-/// <param name="Files">Number of files.</param>
-public sealed record ReferenceMembers(
-    IReadOnlyList<ReferenceMember> Members,
-    long MembersRead,
-    IReadOnlyDictionary<string, long> Dropped,
-    long Duplicates,
-    long BytesRead,
-    int Files);
-
 /// <summary>
-/// The .NET class library's reference documentation as structured plain text: documentation files in, members without boilerplate and
-/// exact duplicates out. Two passes, because a name such as List&lt;T&gt; needs all types known first. Files are read in parallel; the
-/// result does not depend on the number of workers. It knows nothing of documents, splits or dialogues.
+/// The reference documentation of the .NET SDK on this machine (about 75 MB of XML in the reference packs) as documents, one per
+/// outermost type, and as structured members. Only the newest version of each pack is read; identical files in several packs are
+/// parsed once.
 /// </summary>
-public static class DotnetReferenceSource
+public sealed class DotnetReferenceSource : IDocumentSource
 {
-    /// <summary>Reads <paramref name="files"/>.</summary>
-    /// <param name="files">In the order that decides which of two equal members stays: the first.</param>
-    /// <param name="workers">Files read at once, at least 1.</param>
-    /// <param name="cancellation">Stops between files.</param>
-    /// <exception cref="UserErrorException">A file is not well-formed XML or cannot be read.</exception>
-    public static ReferenceMembers Read(IReadOnlyList<ReferenceFile> files, int workers, CancellationToken cancellation = default)
+    private readonly string _root;
+    private readonly IReadOnlyList<DotnetRoot.PackFile> _files;
+
+    /// <param name="root">Folder of an SDK, the one that has <c>packs</c> in it; null finds the one in use.</param>
+    /// <param name="assemblies">Limits the reading to these assemblies ("System.Collections"); null reads all.</param>
+    /// <exception cref="UserErrorException">There is no reference documentation.</exception>
+    public DotnetReferenceSource(string? root = null, IReadOnlyCollection<string>? assemblies = null)
     {
-        var types = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);
-        foreach (var found in ForEach(files, workers, cancellation, (stream, _) => ReferenceXml.ReadTypes(stream)))
+        if (root is null)
+            (_root, _files) = DotnetRoot.Find();
+        else
+            (_root, _files) = (root, DotnetRoot.Files(root));
+        if (assemblies is not null)
+            _files = [.. _files.Where(file => assemblies.Contains(Path.GetFileNameWithoutExtension(file.Path)))];
+        if (_files.Count == 0)
         {
-            foreach (var (type, parameters) in found)
-                types.TryAdd(type, parameters);
+            var what = assemblies is null ? "" : $" of {string.Join(", ", assemblies)}";
+            throw new UserErrorException(
+                $"{Path.Combine(_root, "packs")} holds no reference documentation{what}.",
+                "Give the folder of a .NET SDK, the one with packs/*.Ref in it.");
         }
-
-        var names = new MemberNames(types);
-        var parts = ForEach(files, workers, cancellation, (stream, file) => ReadFile(stream, file, names));
-
-        var seen = new HashSet<UInt128>();
-        var members = new List<ReferenceMember>();
-        var dropped = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        long read = 0, duplicates = 0, bytes = 0;
-        foreach (var part in parts)
-        {
-            read += part.Read;
-            bytes += part.Bytes;
-            foreach (var (reason, count) in part.Dropped)
-                dropped[reason] = dropped.GetValueOrDefault(reason) + count;
-            foreach (var (member, hash) in part.Members)
-            {
-                if (seen.Add(hash))
-                    members.Add(member);
-                else
-                    duplicates++;
-            }
-        }
-
-        return new(members, read, dropped, duplicates, bytes, files.Count);
     }
 
-    private static FilePart ReadFile(Stream stream, ReferenceFile file, MemberNames names)
+    /// <inheritdoc/>
+    public string Description => $".NET reference documentation in {Path.Combine(_root, "packs")}";
+
+    /// <summary>Bytes of all files, before reading them: for a plan.</summary>
+    public long TotalBytes => _files.Sum(file => new FileInfo(file.Path).Length);
+
+    /// <inheritdoc/>
+    public SourceContent Read(int workers, CancellationToken cancellation = default)
     {
-        var members = new List<(ReferenceMember, UInt128)>();
-        var dropped = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        long read = 0;
-        foreach (var raw in ReferenceXml.ReadMembers(stream, names))
-        {
-            read++;
-            if (Boilerplate.Reason(raw) is { } reason)
-            {
-                dropped[reason] = dropped.GetValueOrDefault(reason) + 1;
-                continue;
-            }
-
-            var member = Resolve(raw, file.Source, names);
-            members.Add((member, StableHash.Of128(Prose(member))));
-        }
-
-        return new(members, read, dropped, stream.Length);
-    }
-
-    private static ReferenceMember Resolve(RawMember raw, string source, MemberNames names)
-    {
-        var kind = MemberNames.KindOf(raw.Id) ?? throw new InvalidOperationException($"{raw.Id} has no kind.");
-        var typeParameters = kind == MemberKind.Type ? [] : raw.TypeParameters.Select(p => p.Name).ToArray();
-        return new(
-            raw.Id,
-            kind,
-            names.FullType(raw.Id),
-            names.Group(raw.Id),
-            names.Display(raw.Id, null, typeParameters),
-            names.Display(raw.Id, [.. raw.Parameters.Select(p => p.Name)], typeParameters),
-            raw.Summary,
-            Described(raw.TypeParameters),
-            Described(raw.Parameters),
-            raw.Returns,
-            raw.Value,
-            Described(raw.Exceptions),
-            raw.Remarks,
-            source);
-
-        static NamedText[] Described(IEnumerable<NamedText> list) => [.. list.Where(p => p.Text.Length > 0)];
-    }
-
-    /// <summary>All that a member says, without its name: two overloads that say the same are duplicates.</summary>
-    private static string Prose(ReferenceMember member)
-    {
-        var parts = new List<string> { member.Summary };
-        foreach (var list in (ReadOnlySpan<IReadOnlyList<NamedText>>)[member.TypeParameters, member.Parameters, member.Exceptions])
-            parts.AddRange(list.Select(p => $"{p.Name}\u001f{p.Text}"));
-        parts.AddRange([member.Returns, member.Value, member.Remarks]);
-        return string.Join('\u001e', parts);
-    }
-
-    private static T[] ForEach<T>(
-        IReadOnlyList<ReferenceFile> files, int workers, CancellationToken cancellation, Func<Stream, ReferenceFile, T> read)
-    {
-        var results = new T[files.Count];
-        // Single files differ in size by a factor of 1,000, so each worker takes the next one rather than a range.
-        var order = Partitioner.Create(Enumerable.Range(0, files.Count), EnumerablePartitionerOptions.NoBuffering);
+        ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
+        var bytes = new byte[_files.Count][];
+        var digests = new string[_files.Count];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = workers, CancellationToken = cancellation };
         try
         {
-            Parallel.ForEach(order, new() { MaxDegreeOfParallelism = Math.Max(1, workers), CancellationToken = cancellation }, i =>
+            Parallel.For(0, _files.Count, options, i =>
             {
-                using var stream = new FileStream(files[i].Path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
-                try
-                {
-                    results[i] = read(stream, files[i]);
-                }
-                catch (XmlException e)
-                {
-                    throw new UserErrorException(
-                        $"{files[i].Path} is not well-formed XML: {e.Message}", "Repair the .NET SDK, or give a folder of text with --corpus.", e);
-                }
+                bytes[i] = File.ReadAllBytes(_files[i].Path);
+                digests[i] = Convert.ToHexString(SHA256.HashData(bytes[i]));
             });
         }
-        catch (AggregateException e) when (e.InnerException is UserErrorException or IOException or UnauthorizedAccessException)
+        catch (AggregateException errors) when (errors.InnerException is IOException or UnauthorizedAccessException)
         {
-            throw e.InnerException as UserErrorException
-                ?? new UserErrorException($"A reference pack cannot be read: {e.InnerException.Message}", "Check its permissions, or give a folder of text with --corpus.", e);
+            throw new UserErrorException(
+                $"The reference documentation in {_root} cannot be read: {errors.InnerException.Message}",
+                "Make it readable, or set DOTNET_ROOT to another SDK.", errors.InnerException);
         }
 
-        return results;
-    }
+        var total = bytes.Sum(file => (long)file.Length);
+        var copies = digests.CountBy(digest => digest, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal);
+        var first = new HashSet<string>(StringComparer.Ordinal);
+        var unique = Enumerable.Range(0, _files.Count).Where(i => first.Add(digests[i])).ToArray();
+        var inputs = new ReferenceLibrary.Input[unique.Length];
+        var invalid = new long[unique.Length];
+        Parallel.For(0, unique.Length, options, at =>
+        {
+            var i = unique[at];
+            inputs[at] = new ReferenceLibrary.Input(_files[i].Name, TextDecoder.Decode(bytes[i], out invalid[at]), copies[digests[i]]);
+            bytes[i] = [];
+        });
 
-    private sealed record FilePart(
-        IReadOnlyList<(ReferenceMember Member, UInt128 Hash)> Members, long Read, IReadOnlyDictionary<string, long> Dropped, long Bytes);
+        var library = ReferenceLibrary.Read(inputs, total, workers, cancellation);
+        var (documents, assembly) = TypeDocuments.Assemble(library.Types, "dotnet:", library.Stage.BytesOut);
+        return new SourceContent(
+            documents, library.Types,
+            new SourceStatistics(_files.Count, total, invalid.Sum(), [library.Stage, assembly], library.Warnings));
+    }
 }

@@ -1,194 +1,359 @@
-using System.Buffers;
+using System.IO.Enumeration;
 using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
 using System.Xml;
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Reference;
 
 namespace Cluster.Data.Corpus;
 
-/// <summary>What reading a folder gave.</summary>
-/// <param name="Documents">Documents with text, in ordinal order of relative path and line.</param>
-/// <param name="Empty">Documents dropped because they hold only whitespace, or a JSON line without a text field.</param>
-/// <param name="Duplicates">Documents dropped because an earlier one has exactly the same text.</param>
-/// <param name="InvalidSequences">Invalid UTF-8 sequences, each replaced by U+FFFD.</param>
-/// <param name="BytesRead">Size of the files.</param>
-/// <param name="Files">Number of files.</param>
-public sealed record FolderTexts(
-    IReadOnlyList<Document> Documents, long Empty, long Duplicates, long InvalidSequences, long BytesRead, int Files);
-
 /// <summary>
-/// A folder (or one file) of the user's own text: .txt and .md as they are, .jsonl with one object per line whose "text" or "content" is
-/// the document, .xml without its tags. Each file, or each line of a .jsonl, is a document and a group of its own. A path in, documents
-/// out; it knows nothing of splits.
+/// A folder, with its sub-folders, or a single file of the user's own text as documents, in the ordinal order of their paths:
+/// <list type="bullet">
+/// <item>.txt and .md: one document per file; a file above 64 MiB in pieces of at most 16 MiB, cut at empty lines;</item>
+/// <item>.jsonl: one document per line, its field <c>text</c>, else <c>content</c>; <c>title</c> if present;</item>
+/// <item>.xml: reference documentation (<c>doc/members</c>) as <see cref="DotnetReferenceSource"/> treats it, else the text nodes.</item>
+/// </list>
+/// Hidden files and folders, links to folders and other kinds of files are passed over; the latter are named in a warning.
 /// </summary>
-public static class FolderSource
+public sealed class FolderSource : IDocumentSource
 {
-    private const string Formats = ".txt, .md, .jsonl, .xml";
-    private static readonly HashSet<string> Extensions = new(StringComparer.OrdinalIgnoreCase) { ".txt", ".md", ".jsonl", ".xml" };
+    private const long WholeFileLimit = 64 << 20;
+    private const int PieceBytes = 16 << 20;
+    private const string Accepted = ".txt, .md, .jsonl (field \"text\" or \"content\") and .xml";
 
-    /// <summary>Reads <paramref name="path"/> and the folders below it; links to folders are not followed.</summary>
-    /// <param name="path">A folder, or a file of one of the formats.</param>
-    /// <param name="workers">Files read at once, at least 1; the result does not depend on it.</param>
-    /// <param name="cancellation">Stops between files.</param>
-    /// <exception cref="UserErrorException">The path is missing or unreadable, has no file of the formats, no text, or a malformed file.</exception>
-    public static FolderTexts Read(string path, int workers, CancellationToken cancellation = default)
+    private readonly string _path;
+    private readonly long _wholeFileLimit;
+    private readonly int _pieceBytes;
+
+    /// <param name="path">A folder or a file.</param>
+    /// <exception cref="UserErrorException">The path is empty.</exception>
+    public FolderSource(string path)
+        : this(path, WholeFileLimit, PieceBytes)
     {
+    }
+
+    /// <summary>With other limits, so that cutting can be tested on small files.</summary>
+    internal FolderSource(string path, long wholeFileLimit, int pieceBytes)
+    {
+        if (string.IsNullOrWhiteSpace(path))
+            throw new UserErrorException("The corpus path is empty.", $"Give a folder or a file of {Accepted}.");
+        _path = Path.GetFullPath(path);
+        _wholeFileLimit = wholeFileLimit;
+        _pieceBytes = pieceBytes;
+    }
+
+    /// <inheritdoc/>
+    public string Description => $"text in {_path}";
+
+    /// <summary>Bytes of all accepted files, before reading them: for a plan.</summary>
+    /// <exception cref="UserErrorException">The path is missing, or holds no accepted file.</exception>
+    public long TotalBytes => Find(out _).Sum(file => new FileInfo(file.Path).Length);
+
+    /// <inheritdoc/>
+    public SourceContent Read(int workers, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
+        var files = Find(out var warnings);
+        var contents = new FileContent[files.Count];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = workers, CancellationToken = cancellation };
         try
         {
-            var files = Find(path);
-            var parts = new Part[files.Count];
-            var options = new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, workers), CancellationToken = cancellation };
-            Parallel.For(0, files.Count, options, i => parts[i] = ReadFile(files[i].Path, files[i].Name));
-            return Join(path, parts);
+            Parallel.For(0, files.Count, options, i => contents[i] = ReadFile(files[i], cancellation));
         }
-        catch (AggregateException e) when (e.InnerExceptions.OfType<UserErrorException>().FirstOrDefault() is { } error)
+        catch (AggregateException errors) when (errors.InnerExceptions.OfType<UserErrorException>().FirstOrDefault() is { } error)
         {
             throw error;
         }
-        catch (Exception e) when ((e as AggregateException)?.InnerException is IOException or UnauthorizedAccessException
-            || e is IOException or UnauthorizedAccessException)
-        {
-            var cause = (e as AggregateException)?.InnerException ?? e;
-            throw new UserErrorException($"The corpus {path} cannot be read: {cause.Message}", "Check that it is there and that you may read it.", e);
-        }
-    }
 
-    private static List<(string Path, string Name)> Find(string path)
-    {
-        if (File.Exists(path))
+        var dropped = new DropCounts();
+        foreach (var content in contents)
         {
-            if (!Extensions.Contains(Path.GetExtension(path)))
-                throw new UserErrorException($"The corpus {path} is not text of a known format.", $"Give a file or a folder of {Formats}.");
-            return [(path, Path.GetFileName(path))];
+            dropped.Add(content.Dropped);
+            if (content.Warning is not null)
+                warnings.Add(content.Warning);
         }
 
-        if (!Directory.Exists(path))
-            throw new UserErrorException($"The corpus {path} does not exist.", $"Give a file or a folder of {Formats}.");
-
-        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.Hidden | FileAttributes.System, IgnoreInaccessible = false };
-        var files = Directory.EnumerateFiles(path, "*", options)
-            .Where(file => Extensions.Contains(Path.GetExtension(file)))
-            .Select(file => (Path: file, Name: Path.GetRelativePath(path, file).Replace('\\', '/')))
-            .OrderBy(file => file.Name, StringComparer.Ordinal)
-            .ToList();
-        return files.Count > 0
-            ? files
-            : throw new UserErrorException($"The corpus folder {path} has no text.", $"Put files of {Formats} there, or give another folder.");
-    }
-
-    private static FolderTexts Join(string path, Part[] parts)
-    {
-        var seen = new HashSet<UInt128>();
-        var documents = new List<Document>();
-        long empty = 0, duplicates = 0;
-        foreach (var (name, text) in parts.SelectMany(part => part.Texts))
+        var documents = contents.SelectMany(content => content.Documents).ToList();
+        var reference = contents.Where(content => content.Reference is not null).Select(content => content.Reference!).ToList();
+        var bytes = contents.Sum(content => content.Bytes);
+        var records = contents.Sum(content => content.Records);
+        var stages = new List<CorpusStage>
         {
-            if (string.IsNullOrWhiteSpace(text))
-                empty++;
-            else if (!seen.Add(StableHash.Of128(text)))
-                duplicates++;
-            else
-                documents.Add(new(name, text, name, name));
-        }
-
-        if (documents.Count == 0)
-            throw new UserErrorException($"The corpus {path} has no text: its {parts.Length} files are empty.", $"Put text into it, or give another file or folder of {Formats}.");
-        return new(documents, empty, duplicates, parts.Sum(p => p.Invalid), parts.Sum(p => p.Bytes), parts.Length);
-    }
-
-    private static Part ReadFile(string path, string name)
-    {
-        var bytes = File.ReadAllBytes(path);
-        var text = Decode(bytes, out var invalid);
-        List<(string, string)> texts = Path.GetExtension(path).ToUpperInvariant() switch
-        {
-            ".JSONL" => [.. JsonLines(path, name, text)],
-            ".XML" => [(name, XmlText(path, text))],
-            _ => [(name, text)],
+            new("records", records, documents.Count + reference.Count, bytes, contents.Sum(item => item.TextBytes), dropped.ToDictionary()),
         };
-        return new(texts, invalid, bytes.Length);
-    }
-
-    /// <summary>
-    /// UTF-8 to text with a leading byte order mark removed and line ends made \n. Each maximal invalid sequence becomes one U+FFFD
-    /// (Unicode 16, section 3.9, "U+FFFD substitution of maximal subparts") and is counted.
-    /// </summary>
-    internal static string Decode(ReadOnlySpan<byte> bytes, out long invalid)
-    {
-        if (bytes.StartsWith("\uFEFF"u8))
-            bytes = bytes[3..];
-        invalid = 0;
-        if (!Utf8.IsValid(bytes))
+        IReadOnlyList<ReferenceType> types = [];
+        if (reference.Count > 0)
         {
-            for (var rest = bytes; rest.Length > 0;)
-            {
-                if (Rune.DecodeFromUtf8(rest, out _, out var consumed) != OperationStatus.Done)
-                    invalid++;
-                rest = rest[consumed..];
-            }
+            var referenceBytes = reference.Sum(input => (long)Utf8Length(input.Xml));
+            var library = ReferenceLibrary.Read(reference, referenceBytes, workers, cancellation);
+            var (assembled, assembly) = TypeDocuments.Assemble(library.Types, "reference:", library.Stage.BytesOut);
+            types = library.Types;
+            documents.AddRange(assembled);
+            warnings.AddRange(library.Warnings);
+            stages.Add(library.Stage);
+            stages.Add(assembly);
         }
 
-        return Encoding.UTF8.GetString(bytes).ReplaceLineEndings("\n");
+        if (documents.TrueForAll(document => string.IsNullOrWhiteSpace(document.Text)))
+        {
+            var why = dropped.ToString() is { Length: > 0 } reasons ? $" ({reasons})" : "";
+            throw new UserErrorException(
+                FormattableString.Invariant($"{_path} holds {files.Count} file(s) of {bytes} bytes in all, but no text{why}."),
+                $"Put text into it; accepted are {Accepted}.");
+        }
+
+        var invalid = contents.Sum(content => content.Invalid);
+        return new SourceContent(documents, types, new SourceStatistics(files.Count, bytes, invalid, stages, warnings));
     }
 
-    private static IEnumerable<(string Name, string Text)> JsonLines(string path, string name, string text)
+    private List<TextFile> Find(out List<string> warnings)
     {
-        var number = 0;
-        foreach (var line in text.Split('\n'))
+        warnings = [];
+        if (File.Exists(_path))
         {
-            number++;
-            if (string.IsNullOrWhiteSpace(line))
-                continue;
-            string? found;
-            try
-            {
-                using var json = JsonDocument.Parse(line);
-                found = Field(json.RootElement, "text") ?? Field(json.RootElement, "content") ?? "";
-            }
-            catch (JsonException e)
+            if (!IsAccepted(_path))
             {
                 throw new UserErrorException(
-                    $"Line {number} of {path} is not JSON: {e.Message}", "A .jsonl file has one JSON object per line with a \"text\" or \"content\" field.", e);
+                    $"The corpus file {_path} is of a kind that is not read.", $"Give a folder or a file of {Accepted}.");
             }
 
-            yield return (string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{name}#{number}"), found);
+            return [new TextFile(_path, Path.GetFileName(_path))];
         }
 
-        static string? Field(JsonElement element, string field) =>
-            element.ValueKind == JsonValueKind.Object && element.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String
-                ? value.GetString()!.ReplaceLineEndings("\n")
-                : null;
-    }
+        if (!Directory.Exists(_path))
+            throw new UserErrorException($"The corpus path {_path} does not exist.", $"Give a folder or a file of {Accepted}.");
 
-    /// <summary>The text between the tags; the file's own line breaks stay, blank lines and indentation go.</summary>
-    private static string XmlText(string path, string xml)
-    {
-        var text = new TextFolder();
+        List<string> all;
         try
         {
-            using var reader = XmlReader.Create(new StringReader(xml), new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null });
-            while (reader.Read())
+            all = [.. new FileSystemEnumerable<string>(_path, (ref entry) => entry.ToFullPath(), new EnumerationOptions
             {
-                if (reader.NodeType is not (XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace))
-                    continue;
-                var first = true;
-                foreach (var line in reader.Value.AsSpan().EnumerateLines())
-                {
-                    if (!first)
-                        text.Break();
-                    text.Append(line);
-                    first = false;
-                }
-            }
+                RecurseSubdirectories = true,
+                AttributesToSkip = FileAttributes.None,
+                IgnoreInaccessible = false,
+            })
+            {
+                ShouldIncludePredicate = (ref entry) => !entry.IsDirectory && entry.FileName[0] != '.',
+                ShouldRecursePredicate = (ref entry) =>
+                    entry.FileName[0] != '.' && !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
+            }];
         }
-        catch (XmlException e)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UserErrorException($"{path} is not well-formed XML: {e.Message}", "Repair it, or rename it to .txt to take it as it is.", e);
+            throw new UserErrorException(
+                $"The corpus folder {_path} cannot be read: {error.Message}", "Make it readable for this user.", error);
         }
 
-        return text.ToString();
+        var files = all.Where(IsAccepted)
+            .Select(path => new TextFile(path, Path.GetRelativePath(_path, path).Replace(Path.DirectorySeparatorChar, '/')))
+            .OrderBy(file => file.Name, StringComparer.Ordinal).ToList();
+        var others = all.Where(path => !IsAccepted(path))
+            .CountBy(path => Path.GetExtension(path) is { Length: > 0 } extension ? extension.ToLowerInvariant() : "without extension")
+            .OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => FormattableString.Invariant($"{pair.Value} {pair.Key}")).ToList();
+        if (files.Count == 0)
+        {
+            var found = others.Count == 0 ? "it has no files" : "found " + string.Join(", ", others.Take(8));
+            throw new UserErrorException($"The corpus folder {_path} holds no text: {found}.", $"Give a folder with {Accepted} files.");
+        }
+
+        if (others.Count > 0)
+            warnings.Add($"passed over files of other kinds: {string.Join(", ", others.Take(8))}");
+        return files;
     }
 
-    private sealed record Part(IReadOnlyList<(string Name, string Text)> Texts, long Invalid, long Bytes);
+    private FileContent ReadFile(TextFile file, CancellationToken cancellation)
+    {
+        try
+        {
+            var content = new FileContent { Bytes = new FileInfo(file.Path).Length };
+            switch (Path.GetExtension(file.Path).ToLowerInvariant())
+            {
+                case ".jsonl":
+                    Records(file, content, cancellation);
+                    break;
+                case ".xml":
+                    Xml(file, content);
+                    break;
+                default:
+                    if (content.Bytes > _wholeFileLimit)
+                        Pieces(file, content, cancellation);
+                    else
+                        Whole(file, content);
+                    break;
+            }
+
+            return content;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserErrorException(
+                $"The corpus file {file.Path} cannot be read: {error.Message}", "Make it readable, or remove it from the corpus.", error);
+        }
+    }
+
+    private static void Whole(TextFile file, FileContent content)
+    {
+        var text = Decode(File.ReadAllBytes(file.Path), content);
+        content.Add(new Document(file.Name, text, file.Name, file.Name), IsMarkdown(file));
+    }
+
+    private static void Records(TextFile file, FileContent content, CancellationToken cancellation)
+    {
+        var number = 0;
+        foreach (var line in ByteLines.Of(file.Path))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            number++;
+            var json = Decode(line.Span, content);
+            if (string.IsNullOrWhiteSpace(json))
+                continue;
+            try
+            {
+                using var record = JsonDocument.Parse(json);
+                var text = Field(record.RootElement, "text") ?? Field(record.RootElement, "content");
+                if (text is null)
+                {
+                    content.Drop("no_text_field");
+                    continue;
+                }
+
+                var id = FormattableString.Invariant($"{file.Name}#{number}");
+                content.Add(new Document(id, text, id, file.Name, Title: Field(record.RootElement, "title")), markdown: false);
+            }
+            catch (Exception error) when (error is JsonException or InvalidOperationException)
+            {
+                // InvalidOperationException: an escape that spells half a surrogate pair.
+                content.Drop("malformed_record");
+            }
+        }
+    }
+
+    private static string? Field(JsonElement record, string name) =>
+        record.ValueKind == JsonValueKind.Object && record.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
+
+    private static void Xml(TextFile file, FileContent content)
+    {
+        var xml = Decode(File.ReadAllBytes(file.Path), content);
+        if (ReferenceXml.IsReference(xml))
+        {
+            content.Reference = new ReferenceLibrary.Input(file.Name, xml, Copies: 1);
+            content.Records++;
+            content.TextBytes += Utf8Length(xml);
+            return;
+        }
+
+        try
+        {
+            content.Add(new Document(file.Name, ReferenceXml.PlainText(xml), file.Name, file.Name), markdown: false);
+        }
+        catch (XmlException error)
+        {
+            content.Drop("malformed_xml");
+            content.Warning = $"{file.Name} is not well-formed XML and is not used ({error.Message})";
+        }
+    }
+
+    private void Pieces(TextFile file, FileContent content, CancellationToken cancellation)
+    {
+        using var stream = File.OpenRead(file.Path);
+        var buffer = new byte[_pieceBytes];
+        int filled = 0, number = 0;
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var read = stream.ReadAtLeast(buffer.AsSpan(filled), buffer.Length - filled, throwOnEndOfStream: false);
+            filled += read;
+            if (filled == 0)
+                return;
+            var last = filled < buffer.Length;
+            var cut = last ? filled : Cut(buffer.AsSpan(0, filled));
+            var id = FormattableString.Invariant($"{file.Name}#{++number}");
+            content.Add(new Document(id, Decode(buffer.AsSpan(0, cut), content), file.Name, file.Name), IsMarkdown(file));
+            buffer.AsSpan(cut, filled - cut).CopyTo(buffer);
+            filled -= cut;
+        }
+    }
+
+    /// <summary>Where a full buffer ends: after the last empty line of its second half, else a line, else a character.</summary>
+    private static int Cut(ReadOnlySpan<byte> buffer)
+    {
+        var half = buffer.Length / 2;
+        var empty = buffer[half..].LastIndexOf("\n\n"u8);
+        if (empty >= 0)
+            return half + empty + 2;
+        var line = buffer[half..].LastIndexOf((byte)'\n');
+        if (line >= 0)
+            return half + line + 1;
+        var cut = buffer.Length;
+        for (var back = 1; back <= 4 && back < buffer.Length; back++)
+        {
+            // A byte that is not 10xxxxxx starts a character; it and what follows it wait for the next piece.
+            if ((buffer[^back] & 0xC0) != 0x80)
+                return buffer[^back] < 0x80 ? cut : buffer.Length - back;
+        }
+
+        return cut;
+    }
+
+    private static string Decode(ReadOnlySpan<byte> bytes, FileContent content)
+    {
+        var text = TextDecoder.Decode(bytes, out var invalid);
+        content.Invalid += invalid;
+        return text;
+    }
+
+    private static bool IsAccepted(string path) =>
+        Path.GetExtension(path).ToLowerInvariant() is ".txt" or ".md" or ".jsonl" or ".xml";
+
+    private static bool IsMarkdown(TextFile file) => file.Name.EndsWith(".md", StringComparison.OrdinalIgnoreCase);
+
+    private static int Utf8Length(string text) => Encoding.UTF8.GetByteCount(text);
+
+    private sealed record TextFile(string Path, string Name);
+
+    private sealed class FileContent
+    {
+        public List<Document> Documents { get; } = [];
+
+        public DropCounts Dropped { get; } = new();
+
+        public ReferenceLibrary.Input? Reference { get; set; }
+
+        public string? Warning { get; set; }
+
+        public long Bytes { get; init; }
+
+        public long TextBytes { get; set; }
+
+        public long Records { get; set; }
+
+        public long Invalid { get; set; }
+
+        public void Add(Document document, bool markdown)
+        {
+            Records++;
+            TextBytes += Utf8Length(document.Text);
+            Documents.Add(markdown && Heading(document.Text) is { } title ? document with { Title = title } : document);
+        }
+
+        public void Drop(string reason)
+        {
+            Records++;
+            Dropped.Add(reason);
+        }
+
+        private static string? Heading(string text)
+        {
+            var line = text.AsSpan().TrimStart();
+            if (!line.StartsWith("# "))
+                return null;
+            var end = line.IndexOfAny('\r', '\n');
+            var title = (end < 0 ? line : line[..end])[2..].Trim();
+            return title.IsEmpty ? null : title.ToString();
+        }
+    }
 }

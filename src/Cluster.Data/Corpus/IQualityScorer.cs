@@ -1,11 +1,14 @@
 namespace Cluster.Data.Corpus;
 
-/// <summary>Says how good a text is to learn from. The annealing phase trains on the best decile by this figure.</summary>
+/// <summary>
+/// How good a text is to learn from. A pure function of the document: the same score on every machine and thread. The heuristic one
+/// is <see cref="HeuristicQualityScorer"/>; a trained one implements the same interface.
+/// </summary>
 public interface IQualityScorer
 {
-    /// <summary>Name and version, for the report and the data card.</summary>
+    /// <summary>Names the scorer and its version in reports.</summary>
     string Name { get; }
 
-    /// <summary>A figure in [0, 1], higher is better; a pure function of the text, safe to call from many threads.</summary>
-    double Score(string text);
+    /// <summary>A score in [0, 1], higher is better. Called from several threads at a time.</summary>
+    double Score(Document document);
 }

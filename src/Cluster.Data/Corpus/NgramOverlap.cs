@@ -1,67 +1,113 @@
 namespace Cluster.Data.Corpus;
 
-/// <summary>How much held-out text was seen in training.</summary>
-/// <param name="Order">Words per n-gram.</param>
-/// <param name="HeldOut">Distinct n-grams of the held-out text.</param>
-/// <param name="Seen">How many of them occur in the training text.</param>
-public sealed record OverlapFigure(int Order, long HeldOut, long Seen)
+/// <summary>How much of the held-out text occurs in the training text.</summary>
+/// <param name="N">Words per n-gram.</param>
+/// <param name="Ngrams">n-grams of the held-out text, with repetition.</param>
+/// <param name="NgramsInTraining">Those that occur in the training text.</param>
+/// <param name="Documents">Held-out documents of at least n words.</param>
+/// <param name="DocumentsWithAny">Those with at least one such n-gram.</param>
+/// <param name="DocumentsOverHalf">Those with more than half of theirs.</param>
+/// <param name="DocumentsTooShort">Held-out documents of fewer than n words: nothing can be said of them.</param>
+/// <param name="DocumentsRemoved">Held-out documents removed for too much overlap; the other figures are of what remained.</param>
+public sealed record NgramOverlapReport(
+    int N, long Ngrams, long NgramsInTraining, int Documents, int DocumentsWithAny, int DocumentsOverHalf, int DocumentsTooShort,
+    int DocumentsRemoved)
 {
-    /// <summary>Seen ÷ HeldOut in [0, 1]; 0 where the held-out text has no n-gram.</summary>
-    public double Share => HeldOut == 0 ? 0 : (double)Seen / HeldOut;
+    /// <summary>Share of the held-out n-grams that occur in training, in [0, 1].</summary>
+    public double Share => Ngrams == 0 ? 0 : NgramsInTraining / (double)Ngrams;
 }
 
 /// <summary>
-/// Measures contamination as the share of distinct 13-grams of words in held-out text that also occur in training text; 13 as in GPT-3's
-/// analysis (Brown et al., 2020, appendix C). N-grams are 64-bit hashes: with 10^7 of them a false match has a probability near 10^-5.
-/// Texts in, one figure out. Memory grows with the held-out text only.
+/// Overlap of word n-grams between training and held-out text, as GPT-3 measured contamination with 13-grams (Brown et al. 2020,
+/// appendix C). Words are runs of letters and digits, lower-cased. An n-gram is a 64-bit polynomial hash, so that a false match has
+/// odds of about (training n-grams × held-out n-grams) / 2^64. Only the held-out n-grams are kept in memory (about 32 bytes each); the
+/// training text streams past them.
 /// </summary>
 public static class NgramOverlap
 {
     /// <summary>Words per n-gram.</summary>
-    public const int Order = 13;
+    public const int DefaultN = 13;
 
-    private const ulong Base = 0x9E3779B97F4A7C15UL;
+    // Odd, with well-mixed bits: the multiplier of PCG (O'Neill 2014).
+    private const ulong Multiplier = 6364136223846793005;
 
-    /// <summary>Compares two sets of texts; n-grams do not cross from one text into the next.</summary>
-    public static OverlapFigure Measure(IEnumerable<string> training, IEnumerable<string> heldOut)
+    /// <summary>For each held-out document: its n-grams, and how many of them occur in training.</summary>
+    public static IReadOnlyList<(int Ngrams, int InTraining)> PerDocument(
+        IReadOnlyList<Document> train, IReadOnlyList<Document> heldOut, int workers, int n = DefaultN,
+        CancellationToken cancellation = default)
     {
-        var unseen = new HashSet<ulong>();
-        foreach (var text in heldOut)
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = workers, CancellationToken = cancellation };
+        var hashes = new List<ulong>[heldOut.Count];
+        Parallel.For(0, heldOut.Count, parallel, i => hashes[i] = Hashes(heldOut[i].Text, n));
+
+        var places = new Dictionary<ulong, int>();
+        foreach (var list in hashes)
         {
-            foreach (var gram in Grams(text))
-                unseen.Add(gram);
+            foreach (var hash in list)
+                places.TryAdd(hash, places.Count);
         }
 
-        long total = unseen.Count;
-        foreach (var text in training)
+        // Marks only ever go from false to true, so the order in which threads set them does not matter.
+        var found = new bool[places.Count];
+        Parallel.ForEach(train, parallel, document =>
         {
-            foreach (var gram in Grams(text))
-                unseen.Remove(gram);
-        }
+            foreach (var hash in Hashes(document.Text, n))
+            {
+                if (places.TryGetValue(hash, out var place))
+                    found[place] = true;
+            }
+        });
 
-        return new(Order, total, total - unseen.Count);
+        return [.. hashes.Select(list => (list.Count, list.Count(hash => found[places[hash]])))];
     }
 
-    /// <summary>A rolling polynomial hash of the words' hashes (Karp and Rabin, 1987), modulo 2^64.</summary>
-    private static List<ulong> Grams(string text)
+    /// <summary>Sums up <see cref="PerDocument"/>.</summary>
+    public static NgramOverlapReport Report(IReadOnlyList<(int Ngrams, int InTraining)> documents, int removed, int n = DefaultN) => new(
+        n,
+        documents.Sum(document => (long)document.Ngrams),
+        documents.Sum(document => (long)document.InTraining),
+        documents.Count(document => document.Ngrams > 0),
+        documents.Count(document => document.InTraining > 0),
+        documents.Count(document => document.InTraining * 2L > document.Ngrams),
+        documents.Count(document => document.Ngrams == 0),
+        removed);
+
+    private static List<ulong> Hashes(string text, int n)
     {
-        var grams = new List<ulong>(text.Length / 6);
-        Span<ulong> window = stackalloc ulong[Order];
-        var leaving = 1UL;
-        for (var i = 0; i < Order; i++)
-            leaving *= Base;
-        var hash = 0UL;
+        var oldest = 1UL;
+        for (var i = 0; i < n; i++)
+            oldest *= Multiplier;
+        var window = new ulong[n];
+        var hashes = new List<ulong>(text.Length / 8);
+        var rolling = 0UL;
         var count = 0;
-        foreach (var word in new WordHashes(text))
+        foreach (var range in Words.Of(text))
         {
-            hash = hash * Base + word;
-            if (count >= Order)
-                hash -= window[count % Order] * leaving;
-            window[count % Order] = word;
-            if (++count >= Order)
-                grams.Add(hash);
+            var word = WordHash(text.AsSpan(range));
+            var at = count % n;
+            rolling = rolling * Multiplier + word - (count >= n ? window[at] * oldest : 0);
+            window[at] = word;
+            if (++count >= n)
+                hashes.Add(Mix(rolling));
         }
 
-        return grams;
+        return hashes;
+    }
+
+    private static ulong WordHash(ReadOnlySpan<char> word)
+    {
+        // FNV-1a over UTF-16 units, finished by a mix, because its low bits alone are weak.
+        var hash = 14695981039346656037UL;
+        foreach (var c in word)
+            hash = (hash ^ char.ToLowerInvariant(c)) * 1099511628211UL;
+        return Mix(hash);
+    }
+
+    private static ulong Mix(ulong x)
+    {
+        // The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9UL;
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EBUL;
+        return x ^ (x >> 31);
     }
 }

@@ -4,44 +4,94 @@ using Cluster.Data.Corpus;
 namespace Cluster.Data.Dialogues;
 
 /// <summary>
-/// Dialogues for text that holds no questions: the person gives a paragraph, the assistant continues with the next one. Documents in,
-/// conversations out, in the documents' order.
+/// Dialogues out of any text, so that fine-tuning works without reference documentation. Each paragraph gives at most one: the user
+/// gives its first sentence ("Continue: …"), the assistant goes on with the next ones. A paragraph of one sentence, such as a line of a
+/// play, is continued by the paragraph after it. The first paragraph under a Markdown heading also answers a question about the
+/// heading. Answers are whole sentences, or as many words as fit where a sentence is too long. What a model learns from these is the
+/// form of a dialogue and the text's own style, not to answer questions of fact.
 /// </summary>
 public static class GenericDialogues
 {
-    /// <summary>Most conversations; of more, evenly spaced ones are kept.</summary>
-    public const int Most = 50_000;
+    private const int LongestPrompt = 300;
+    private const int FewestWords = 16;
 
-    private static readonly string[] Phrasings =
-    [
-        "Continue this text: {0}", "How does this go on? {0}", "What comes next? {0}", "Write the next paragraph: {0}", "Please continue: {0}",
-    ];
-
-    /// <summary>Makes the conversations.</summary>
-    public static IReadOnlyList<Conversation> Create(IEnumerable<Document> documents, ulong seed)
+    /// <summary>The dialogues of one part's documents, in order, duplicates removed.</summary>
+    public static IReadOnlyList<Conversation> Build(
+        IReadOnlyList<Document> documents, SplitPart part, CorpusOptions options, CancellationToken cancellation = default)
     {
-        var all = new List<Conversation>();
-        foreach (var document in documents)
+        var drafts = new List<Conversation>[documents.Count];
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancellation };
+        Parallel.For(0, documents.Count, parallel, i => drafts[i] = Of(documents[i], part, options));
+        var seen = new HashSet<UInt128>();
+        return [.. drafts.SelectMany(list => list)
+            .Where(conversation => seen.Add(StableHash.Hash128(conversation.Question + "\n" + conversation.Answer)))];
+    }
+
+    private static List<Conversation> Of(Document document, SplitPart part, CorpusOptions options)
+    {
+        var conversations = new List<Conversation>();
+        var paragraphs = document.Text.Split("\n\n", StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        string? heading = null;
+        for (var i = 0; i < paragraphs.Length; i++)
         {
-            var random = new CounterRandom(seed, RandomPurpose.Dialogue, StableHash.Of64(document.Id));
-            var paragraphs = Paragraphs(document.Text);
-            for (var i = 1; i < paragraphs.Count; i++)
+            var paragraph = paragraphs[i];
+            var random = new CounterRandom(options.Seed, RandomPurpose.Dialogue, StableHash.Hash64($"{document.Id}\n{i}"));
+            if (paragraph[0] == '#')
             {
-                if (AnswerText.Bound(paragraphs[i - 1]) is not { } given || AnswerText.Bound(paragraphs[i]) is not { } next)
+                var line = paragraph.IndexOf('\n', StringComparison.Ordinal);
+                heading = (line < 0 ? paragraph : paragraph[..line]).TrimStart('#').Trim();
+                if (line < 0)
                     continue;
-                var phrasing = Phrasings[random.Below((ulong)i, (ulong)Phrasings.Length)];
-                all.Add(Conversation.Of(phrasing.Replace("{0}", given, StringComparison.Ordinal), next, document.Group));
+                paragraph = paragraph[(line + 1)..].Trim();
+            }
+
+            if (heading is { Length: > 0 } && Answer(paragraph, options) is { } about)
+                Add("heading", ConversationKind.Heading, Phrasings.Heading, heading, about);
+            heading = null;
+            var following = i + 1 < paragraphs.Length && paragraphs[i + 1][0] != '#' ? paragraphs[i + 1] : null;
+            var (prompt, rest) = Divide(paragraph, following);
+            if (prompt.Length is > 0 and <= LongestPrompt && Answer(rest, options) is { } next)
+                Add("continue", ConversationKind.Continuation, Phrasings.Continue, prompt, next);
+
+            void Add(string what, ConversationKind kind, string[] phrasings, string thing, string answer)
+            {
+                var phrasing = phrasings[(int)random.Below((ulong)kind, (ulong)phrasings.Length)];
+                conversations.Add(new Conversation(
+                    FormattableString.Invariant($"{document.Id}:{what}:{i}"), document.Group, part, kind,
+                    [
+                        new ChatMessage(ChatRole.User, phrasing.Replace("{0}", thing, StringComparison.Ordinal)),
+                        new ChatMessage(ChatRole.Assistant, answer),
+                    ]));
             }
         }
 
-        return all.Count <= Most ? all : [.. Enumerable.Range(0, Most).Select(i => all[(int)((long)i * all.Count / Most)])];
+        return conversations;
     }
 
-    /// <summary>Between blank lines; in a text without any, its lines.</summary>
-    private static List<string> Paragraphs(string text)
+    private static (string Prompt, string Text) Divide(string paragraph, string? next)
     {
-        const StringSplitOptions Options = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
-        var paragraphs = text.Split("\n\n", Options);
-        return [.. paragraphs.Length > 1 ? paragraphs : text.Split('\n', Options)];
+        var sentences = Sentences.Of(paragraph);
+        if (sentences.Count > 1)
+            return (sentences[0], paragraph[(paragraph.IndexOf(sentences[0], StringComparison.Ordinal) + sentences[0].Length)..].Trim());
+        if (next is not null && paragraph.Length <= LongestPrompt)
+            return (paragraph, next);
+        // No sentence ends here at all: the first words ask, the others answer.
+        var words = paragraph.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        var half = Math.Min(words.Length / 2, FewestWords);
+        return words.Length < FewestWords ? ("", "") : (string.Join(' ', words[..half]), string.Join(' ', words[half..]));
+    }
+
+    private static string? Answer(string text, CorpusOptions options)
+    {
+        if (text.Length == 0)
+            return null;
+        var answer = Sentences.First(text, options.MaximumAnswerCharacters);
+        if (answer is null)
+        {
+            var end = text.LastIndexOf(' ', options.MaximumAnswerCharacters - 1);
+            answer = end > 0 ? text[..end] : null;
+        }
+
+        return answer is not null && answer.Length >= options.MinimumAnswerCharacters ? answer : null;
     }
 }

@@ -104,7 +104,8 @@ public sealed class ReplicaWorker : IAsyncDisposable
             {
                 answer.SetException(error);
             }
-        })));
+        }
+        )));
         return answer.Task;
     }
 
