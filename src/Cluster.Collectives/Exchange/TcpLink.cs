@@ -61,8 +61,9 @@ public sealed class TcpLink : IPeerLink
                 if (_receiving.IsCompleted)
                     _receiving = ReceiveAsync();
             }
-            catch (SocketException error)
+            catch (Exception error) when (error is SocketException or ObjectDisposedException)
             {
+                // A stream that the receiving side has closed meanwhile says "disposed": to the caller it is a broken connection.
                 throw new IOException(error.Message, error);
             }
             finally
