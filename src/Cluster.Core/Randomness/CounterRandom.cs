@@ -3,15 +3,11 @@ using System.Runtime.CompilerServices;
 namespace Cluster.Core.Randomness;
 
 /// <summary>
-/// Counter-based random numbers: Philox-4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-/// SC 2011). The value at a position is a pure function of (seed, purpose, stream, position), so any process can draw any part
-/// of a stream in any order and get the same numbers.
+/// Counter-based random numbers over <see cref="Philox4x32"/>. The value at a position is a pure function of (seed, purpose,
+/// stream, position), so any process can draw any part of a stream in any order and get the same numbers.
 /// </summary>
 public readonly struct CounterRandom
 {
-    private const uint MultiplierA = 0xD2511F53, MultiplierB = 0xCD9E8D57;
-    private const uint WeylA = 0x9E3779B9, WeylB = 0xBB67AE85;
-
     private readonly uint _key0, _key1, _stream0, _stream1;
 
     /// <param name="seed">The run's seed.</param>
@@ -28,20 +24,8 @@ public readonly struct CounterRandom
     }
 
     /// <summary>The four 32-bit words of block <paramref name="block"/>.</summary>
-    public (uint A, uint B, uint C, uint D) Block(ulong block)
-    {
-        uint c0 = (uint)block, c1 = (uint)(block >> 32), c2 = _stream0, c3 = _stream1, k0 = _key0, k1 = _key1;
-        for (var round = 0; round < 10; round++)
-        {
-            var a = (ulong)MultiplierA * c0;
-            var b = (ulong)MultiplierB * c2;
-            (c0, c1, c2, c3) = ((uint)(b >> 32) ^ c1 ^ k0, (uint)b, (uint)(a >> 32) ^ c3 ^ k1, (uint)a);
-            k0 += WeylA;
-            k1 += WeylB;
-        }
-
-        return (c0, c1, c2, c3);
-    }
+    public (uint A, uint B, uint C, uint D) Block(ulong block) =>
+        Philox4x32.Block(((uint)block, (uint)(block >> 32), _stream0, _stream1), (_key0, _key1));
 
     /// <summary>The 32-bit word at <paramref name="position"/>.</summary>
     public uint UInt32(ulong position)

@@ -2,22 +2,6 @@ using Cluster.Data.Corpus;
 
 namespace Cluster.Data.Dialogues;
 
-/// <summary>Who speaks.</summary>
-public enum ChatRole
-{
-    /// <summary>Instructions to the assistant.</summary>
-    System,
-
-    /// <summary>The person who asks.</summary>
-    User,
-
-    /// <summary>The model. Only its words are trained on.</summary>
-    Assistant,
-}
-
-/// <summary>One turn of a conversation.</summary>
-public sealed record ChatMessage(ChatRole Role, string Content);
-
 /// <summary>What a conversation is about, so that a trainer can weigh kinds.</summary>
 public enum ConversationKind
 {

@@ -1,24 +1,9 @@
 // Enters: the turns of a conversation. Leaves: ids, and which of them a model learns to say. Does not know: rows, models.
 
 using Cluster.Core.Errors;
+using Cluster.Data.Dialogues;
 
 namespace Cluster.Data.Tokens;
-
-/// <summary>Who speaks.</summary>
-public enum ChatRole
-{
-    /// <summary>Sets the scene; the first message only.</summary>
-    System,
-
-    /// <summary>Asks.</summary>
-    User,
-
-    /// <summary>Answers.</summary>
-    Assistant,
-}
-
-/// <summary>One turn.</summary>
-public sealed record ChatMessage(ChatRole Role, string Text);
 
 /// <summary>A conversation as tokens. <paramref name="Mask"/>[i] is 1 if token i is to be learnt as an output, else 0.</summary>
 public sealed record RenderedChat(int[] Ids, byte[] Mask);
@@ -65,7 +50,7 @@ public sealed class ChatTemplate(ITokenizer tokenizer)
                 _ => special.Assistant,
             });
             Fill(0);
-            tokenizer.Encode(message.Text, ids);
+            tokenizer.Encode(message.Content, ids);
             if (message.Role == ChatRole.Assistant)
                 ids.Add(special.EndOfText);
             Fill(message.Role == ChatRole.Assistant ? (byte)1 : (byte)0);

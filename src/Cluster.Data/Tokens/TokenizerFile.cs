@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Cluster.Core.Errors;
+using Cluster.Core.Files;
 
 namespace Cluster.Data.Tokens;
 

@@ -20,6 +20,14 @@ public class CounterRandomTests
     public void Block_OtherKey_OtherWords(ulong seed, RandomPurpose purpose, ulong stream) =>
         Assert.NotEqual(new CounterRandom(42, RandomPurpose.SampleOrder, 7).Block(0), new CounterRandom(seed, purpose, stream).Block(0));
 
+    /// <summary>Computed apart from this code, from the two papers; other words would change every run that was ever recorded.</summary>
+    [Fact]
+    public void Block_OfAKey_TheRecordedWords()
+    {
+        var random = new CounterRandom(42, RandomPurpose.SampleOrder, (7UL << 32) + 5);
+        Assert.Equal((0x4c9e1f42u, 0xef5cc8a1u, 0x56959c09u, 0xa48be9a9u), random.Block((3UL << 32) + 1));
+    }
+
     [Fact]
     public void Normal_Parts_EqualTheWhole()
     {

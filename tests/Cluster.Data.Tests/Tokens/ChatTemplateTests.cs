@@ -1,4 +1,5 @@
 using Cluster.Core.Errors;
+using Cluster.Data.Dialogues;
 using Cluster.Data.Tokens;
 
 namespace Cluster.Data.Tests.Tokens;
