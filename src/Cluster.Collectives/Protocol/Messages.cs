@@ -22,19 +22,29 @@ public sealed record BeginStep(long Term, long Generation, long Step, IReadOnlyL
 /// <param name="Step">As begun.</param>
 /// <param name="GradientHash">SHA-256 of the reduced gradient, lower-case hex.</param>
 /// <param name="Losses">The own lanes' sums of token losses, one per lane of the own range, in nats.</param>
-public sealed record Ready(string Member, long Term, long Generation, long Step, string GradientHash, IReadOnlyList<double> Losses);
+/// <param name="GradientNorm">Euclidean norm of the reduced gradient.</param>
+public sealed record Ready(
+    string Member, long Term, long Generation, long Step, string GradientHash, IReadOnlyList<double> Losses, double GradientNorm = 0);
+
+/// <summary>Replica → coordinator: it exists and may take part.</summary>
+/// <param name="Member">Who.</param>
+/// <param name="Steps">Steps that its state has applied.</param>
+/// <param name="StateHash">Of its parameters and moments.</param>
+/// <param name="Fingerprint">Of a step on synthetic input at the run's shapes: unequal ones would train unequal bits [9].</param>
+public sealed record Join(Member Member, long Steps, string StateHash, string Fingerprint = "");
 
 /// <summary>What is stored durably before anyone applies a step: the step's one and only outcome.</summary>
 /// <param name="Term">The term that committed it.</param>
 /// <param name="Steps">Steps committed, this one included.</param>
 /// <param name="GradientHash">The gradient that everyone had.</param>
 /// <param name="Loss">Sum of token losses over all lanes, along the tree, in nats.</param>
-public sealed record CommitRecord(long Term, long Steps, string GradientHash, double Loss);
+/// <param name="GradientNorm">Of the gradient before clipping.</param>
+public sealed record CommitRecord(long Term, long Steps, string GradientHash, double Loss, double GradientNorm = 0);
 
 /// <summary>Coordinator → replica: apply the gradient you are ready with.</summary>
 /// <param name="Record">The stored outcome.</param>
 /// <param name="Generation">The generation that was ready.</param>
-/// <param name="Next">The step to go on with, or null when the run pauses or has ended.</param>
+/// <param name="Next">The step to go on with, or null when the coordinator rests.</param>
 public sealed record Commit(CommitRecord Record, long Generation, BeginStep? Next);
 
 /// <summary>What the coordinator wants done; the caller carries it out in order.</summary>

@@ -9,7 +9,7 @@ namespace Cluster.Collectives.Protocol;
 public sealed class StepCoordinator
 {
     private readonly long _term;
-    private readonly int _lanes, _expected;
+    private readonly int _lanes;
     private readonly List<Member> _members = [];
     private readonly Dictionary<string, Ready> _ready = new(StringComparer.Ordinal);
     private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
@@ -17,14 +17,15 @@ public sealed class StepCoordinator
     private CommitRecord _committed;
     private CommitRecord? _storing;
     private IReadOnlyList<Member> _storingFor = [];
-    private string? _startHash;
-    private bool _paused, _stopped;
+    private Join? _first;
+    private int _expected;
+    private bool _underWay, _stopped;
 
     /// <param name="term">This activation's term, higher than every earlier one [11].</param>
     /// <param name="lanes">Lanes of the recipe.</param>
     /// <param name="members">How many replicas the first generation waits for.</param>
     /// <param name="committed">The last stored outcome; steps 0 for a new run.</param>
-    /// <param name="lastStep">The run ends when this many steps are committed.</param>
+    /// <param name="lastStep">The coordinator rests when this many steps are committed.</param>
     public StepCoordinator(long term, int lanes, int members, CommitRecord committed, long lastStep)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(members, 1);
@@ -40,32 +41,45 @@ public sealed class StepCoordinator
     /// <summary>The last stored outcome.</summary>
     public CommitRecord Committed => _committed;
 
-    /// <summary>The run ends when this many steps are committed.</summary>
-    public long LastStep { get; }
+    /// <summary>The coordinator rests when this many steps are committed.</summary>
+    public long LastStep { get; private set; }
 
     /// <summary>Lanes whose gradients were lost with their replica and had to be computed again.</summary>
     public long LostLanes { get; private set; }
 
-    /// <summary>A replica offers itself with the steps it has applied and the hash of its state [9, 15].</summary>
-    public IReadOnlyList<CoordinatorAction> Join(Member member, long steps, string stateHash)
+    /// <summary>A replica offers itself with the steps it has applied and the hashes of its state and arithmetic [9, 15].</summary>
+    public IReadOnlyList<CoordinatorAction> Receive(Join join)
     {
-        if (_members.Any(m => m.Id == member.Id))
+        var id = join.Member.Id;
+        if (_members.Any(m => m.Id == id))
             return [];
         if (Generation > 0 || _stopped)
-            return Refuse(member.Id, "The run has begun; replicas join before its first step.");
-        if (steps != _committed.Steps)
-            return Refuse(member.Id, $"The replica has applied {steps} steps, the run has committed {_committed.Steps}.");
-        _startHash ??= stateHash;
-        if (stateHash != _startHash)
-            return Refuse(member.Id, $"The replica's state hash is {stateHash}, the others' is {_startHash}.");
-        _members.Add(member);
-        if (_members.Count < _expected)
+            return Refuse(id, "The run has begun; replicas join before its first step.");
+        if (join.Steps != _committed.Steps)
+            return RefuseStarter(id, $"The replica has applied {join.Steps} steps, the run has committed {_committed.Steps}.");
+        _first ??= join;
+        if (join.StateHash != _first.StateHash)
+            return RefuseStarter(id, $"The replica's state hash is {join.StateHash}, the others' is {_first.StateHash}.");
+        if (join.Fingerprint != _first.Fingerprint)
+        {
+            return RefuseStarter(id,
+                $"The replica's arithmetic differs: its fingerprint is {join.Fingerprint}, that of {_first.Member.Id} is {_first.Fingerprint}. Use equal processors and library builds.");
+        }
+
+        _members.Add(join.Member);
+        return StartWhenComplete();
+    }
+
+    /// <summary>Goes on to a later step after resting at <see cref="LastStep"/>.</summary>
+    public IReadOnlyList<CoordinatorAction> Continue(long lastStep)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lastStep, LastStep);
+        var rested = _committed.Steps >= LastStep;
+        LastStep = lastStep;
+        if (!rested || _committed.Steps >= lastStep || _stopped || Generation == 0)
             return [];
-        // The order of lanes follows names, not arrival. (It would not matter for the bits; it does for a reader of logs.)
-        _members.Sort((a, b) => string.CompareOrdinal(a.Id, b.Id));
         _assignment = LaneAssignment.Even(_lanes, _members.Count);
-        Generation = 1;
-        return _committed.Steps >= LastStep ? [new CoordinatorAction.Finished(_committed.Steps)] : [new CoordinatorAction.SendBegin(Begin())];
+        return [new CoordinatorAction.SendBegin(Begin())];
     }
 
     /// <summary>
@@ -81,7 +95,11 @@ public sealed class StepCoordinator
         _refused.Add(member);
         var gone = new CoordinatorAction.Refuse(member, $"The replica was taken for dead: {reason}");
         if (Generation == 0)
-            return [gone];
+        {
+            _expected--;
+            return [gone, .. StartWhenComplete()];
+        }
+
         if (_members.Count == 0)
         {
             _stopped = true;
@@ -92,11 +110,10 @@ public sealed class StepCoordinator
         // While an outcome is being stored nothing is under way: the next step begins with the survivors once it is.
         if (_storing is not null || _committed.Steps >= LastStep)
             return [gone];
-        if (!_paused)
-            LostLanes += _assignment![place].Count;
+        LostLanes += _assignment![place].Count;
         _assignment = LaneAssignment.Absorb(_assignment!, place);
         _ready.Clear();
-        return _paused ? [gone] : [gone, new CoordinatorAction.SendBegin(Begin())];
+        return [gone, new CoordinatorAction.SendBegin(Begin())];
     }
 
     /// <summary>A replica has the reduced gradient [10]. Anything of another term, generation or step is left unanswered [11].</summary>
@@ -122,7 +139,7 @@ public sealed class StepCoordinator
         if (_ready.Count < _members.Count)
             return [];
         var losses = _members.SelectMany(m => _ready[m.Id].Losses).ToArray();
-        _storing = new CommitRecord(_term, _committed.Steps + 1, first.GradientHash, LaneTree.Sum(losses));
+        _storing = new CommitRecord(_term, _committed.Steps + 1, first.GradientHash, LaneTree.Sum(losses), first.GradientNorm);
         _storingFor = [.. _members];
         _ready.Clear();
         return [new CoordinatorAction.StoreCommit(_storing)];
@@ -137,7 +154,8 @@ public sealed class StepCoordinator
         (_committed, _storing) = (_storing, null);
         _assignment = LaneAssignment.Even(_lanes, _members.Count);
         var ended = _committed.Steps >= LastStep;
-        var commit = new Commit(_committed, Generation, ended || _paused ? null : Begin());
+        _underWay = false;
+        var commit = new Commit(_committed, Generation, ended ? null : Begin());
         var send = new CoordinatorAction.SendCommit(commit, ready);
         return ended ? [send, new CoordinatorAction.Finished(_committed.Steps)] : [send];
     }
@@ -145,19 +163,40 @@ public sealed class StepCoordinator
     /// <summary>The store refused the outcome: another activation is in charge, or the store is lost [11].</summary>
     public IReadOnlyList<CoordinatorAction> CommitFailed(string reason) => Stop($"The commit could not be stored: {reason}");
 
-    /// <summary>Goes on to the end of the step at hand and waits there.</summary>
-    public void Pause() => _paused = true;
-
-    /// <summary>Goes on after a pause.</summary>
-    public IReadOnlyList<CoordinatorAction> Resume()
+    /// <summary>Rests as soon as the step at hand is committed; <see cref="Continue"/> goes on from there.</summary>
+    public IReadOnlyList<CoordinatorAction> Halt()
     {
-        if (!_paused)
+        if (_committed.Steps >= LastStep || _stopped)
             return [];
-        _paused = false;
-        return _storing is not null || _stopped || Generation == 0 || _committed.Steps >= LastStep ? [] : [new CoordinatorAction.SendBegin(Begin())];
+        LastStep = _committed.Steps + (_underWay ? 1 : 0);
+        return _underWay || Generation == 0 ? [] : [new CoordinatorAction.Finished(_committed.Steps)];
     }
 
-    private BeginStep Begin() => new(_term, Generation, _committed.Steps, [.. _members], _assignment!);
+    private IReadOnlyList<CoordinatorAction> StartWhenComplete()
+    {
+        if (_expected < 1)
+            return Stop("No replica can take part.");
+        if (_members.Count < _expected)
+            return [];
+        // The order of lanes follows names, not arrival. (It would not matter for the bits; it does for a reader of logs.)
+        _members.Sort((a, b) => string.CompareOrdinal(a.Id, b.Id));
+        _assignment = LaneAssignment.Even(_lanes, _members.Count);
+        Generation = 1;
+        return _committed.Steps >= LastStep ? [new CoordinatorAction.Finished(_committed.Steps)] : [new CoordinatorAction.SendBegin(Begin())];
+    }
+
+    /// <summary>Refuses one of those that the first generation waits for: it begins without it.</summary>
+    private IReadOnlyList<CoordinatorAction> RefuseStarter(string member, string reason)
+    {
+        _expected--;
+        return [.. Refuse(member, reason), .. StartWhenComplete()];
+    }
+
+    private BeginStep Begin()
+    {
+        _underWay = true;
+        return new BeginStep(_term, Generation, _committed.Steps, [.. _members], _assignment!);
+    }
 
     private IReadOnlyList<CoordinatorAction> Stop(string reason)
     {

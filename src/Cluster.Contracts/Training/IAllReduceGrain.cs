@@ -3,7 +3,7 @@ using Orleans.Concurrency;
 
 namespace Cluster.Contracts.Training;
 
-/// <summary>A run's coordinator: membership, generations, and the one durable COMMIT of every step. Key: the run.</summary>
+/// <summary>A training stage's coordinator: membership, generations, and the one durable COMMIT of every step. Key: run/stage.</summary>
 [Alias("Cluster.Training.AllReduce")]
 public interface IAllReduceGrain : IGrainWithStringKey
 {
@@ -11,9 +11,17 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("Start")]
     Task StartAsync(TrainingJob job);
 
+    /// <summary>Goes on, to a later last step.</summary>
+    [Alias("Continue")]
+    Task ContinueAsync(long lastStep);
+
+    /// <summary>Rests as soon as the step at hand is committed.</summary>
+    [Alias("Halt")]
+    Task HaltAsync();
+
     /// <summary>A replica offers itself.</summary>
     [Alias("Join")]
-    Task JoinAsync(MemberMessage member, long steps, string stateHash);
+    Task JoinAsync(JoinMessage join);
 
     /// <summary>A replica has a step's reduced gradient.</summary>
     [Alias("Ready")]
@@ -27,11 +35,11 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("Failed")]
     Task FailedAsync(string member, string reason);
 
-    /// <summary>Where the run is.</summary>
+    /// <summary>Where the stage is, with the results after a step; at once.</summary>
     [Alias("GetProgress"), AlwaysInterleave]
-    Task<TrainingProgress> GetProgressAsync();
+    Task<CoordinatorProgress> GetProgressAsync(long after);
 
-    /// <summary>Answers when that many steps are committed or the run has ended, or after half a minute with whatever holds then.</summary>
-    [Alias("WaitForStep"), AlwaysInterleave]
-    Task<TrainingProgress> WaitForStepAsync(long steps);
+    /// <summary>Answers when more than that many steps are committed or the job has ended, or after a while with whatever holds then.</summary>
+    [Alias("WaitForProgress"), AlwaysInterleave]
+    Task<CoordinatorProgress> WaitForProgressAsync(long after);
 }

@@ -1,9 +1,13 @@
+using Cluster.Contracts.Checkpoints;
 using Orleans;
 using Orleans.Concurrency;
 
 namespace Cluster.Contracts.Training;
 
-/// <summary>One training engine on a compute thread of its own. Key: <see cref="ReplicaKey"/>; it runs on that silo or nowhere.</summary>
+/// <summary>
+/// One training engine on a compute thread of its own. Key: <see cref="ReplicaKey"/>; it runs on that silo or nowhere. Long work is
+/// started by one call and answered by another, so that no call outlasts a step.
+/// </summary>
 [Alias("Cluster.Training.Replica")]
 public interface IReplicaGrain : IGrainWithStringKey
 {
@@ -19,9 +23,25 @@ public interface IReplicaGrain : IGrainWithStringKey
     [Alias("Commit"), OneWay]
     Task CommitAsync(CommitMessage commit);
 
+    /// <summary>Sum the validation losses of some lanes once that many steps are applied; <see cref="ITrainingRunGrain.EvaluatedAsync"/> answers.</summary>
+    [Alias("Evaluate")]
+    Task EvaluateAsync(long steps, int firstLane, int lanes);
+
+    /// <summary>Write a checkpoint once that many steps are applied; <see cref="ICheckpointGrain.WrittenAsync"/> answers.</summary>
+    [Alias("Save")]
+    Task SaveAsync(CheckpointRequest request);
+
+    /// <summary>Let the present state write something.</summary>
+    [Alias("Sample"), AlwaysInterleave]
+    Task<SampleReply> SampleAsync(SampleRequest request);
+
     /// <summary>What the replica holds once at least that many steps are applied, read between two steps.</summary>
     [Alias("GetState"), AlwaysInterleave]
     Task<ReplicaState> GetStateAsync(long steps);
+
+    /// <summary>Answers at once, if the replica's silo lives.</summary>
+    [Alias("Ping"), AlwaysInterleave]
+    Task PingAsync();
 
     /// <summary>Leaves the run and frees the engine.</summary>
     [Alias("Stop")]

@@ -30,6 +30,41 @@ public sealed record Recipe
     /// <summary>The phases of pre-training, in order.</summary>
     public IReadOnlyList<PhaseRecipe> Phases { get; init; } = PhaseRecipe.Default;
 
+    /// <summary>Fine-tuning for dialogue, after pre-training.</summary>
+    public FineTuningRecipe FineTuning { get; init; } = new();
+
+    /// <summary>
+    /// The recipe with everything written out that was left to the data or the machine: nothing is decided after this, so its hash
+    /// names the result.
+    /// </summary>
+    /// <param name="vocabulary">The tokenizer's ids.</param>
+    /// <param name="rowLength">Tokens of a dialogue's row, from the data; not used where the recipe says it.</param>
+    /// <param name="precision">What automatic precision means here.</param>
+    public Recipe Resolved(int vocabulary, int rowLength, Precision precision)
+    {
+        var padded = (vocabulary + 15) / 16 * 16;
+        if (Model.Vocabulary != 0 && Model.Vocabulary < padded)
+        {
+            throw new UserErrorException($"model.vocabulary is {Model.Vocabulary}, fewer than the tokenizer's {vocabulary} ids.",
+                $"Give 0 to take the tokenizer's, or at least {padded}.");
+        }
+
+        var fineTuning = FineTuning with { RowLength = FineTuning.Steps == 0 ? 0 : FineTuning.RowLength == 0 ? rowLength : FineTuning.RowLength };
+        var longest = Math.Max(Model.Context * Phases.Max(p => p.ContextFactor), fineTuning.RowLength);
+        var resolved = this with
+        {
+            Model = (Model with
+            {
+                Vocabulary = Model.Vocabulary == 0 ? padded : Model.Vocabulary,
+                MaxContext = Math.Max(Model.MaxContext, longest),
+            }).Resolved(),
+            Training = Training with { Precision = Training.Precision == Precision.Auto ? precision : Training.Precision },
+            FineTuning = fineTuning,
+        };
+        resolved.Validate();
+        return resolved;
+    }
+
     /// <summary>Checks every field.</summary>
     /// <exception cref="UserErrorException">A field is out of range; the message names field, value and range.</exception>
     public void Validate()
@@ -44,6 +79,7 @@ public sealed record Recipe
             throw new UserErrorException($"phases has {Phases.Count} entries.", "Give 1 to 16.");
         foreach (var phase in Phases)
             phase.Validate(this);
+        FineTuning.Validate();
         var sum = Phases.Sum(p => p.Fraction);
         if (Math.Abs(sum - 1) > 1e-9)
             throw new UserErrorException($"The fractions of phases sum to {sum:R}.", "Make them sum to 1.");
@@ -163,6 +199,55 @@ public sealed record TrainingRecipe
         Limits.Check("training.checkpoint_every", CheckpointEvery, 0, 100_000_000);
         Limits.Check("training.keep_checkpoints", KeepCheckpoints, 1, 1_000);
         Limits.Check("training.patience", Patience, 0, 1_000);
+    }
+}
+
+/// <summary>
+/// Fine-tuning for dialogue: rows of one conversation each, loss on the assistant's tokens only. Lanes, precision and AdamW's
+/// constants are training's; the moments start anew.
+/// </summary>
+public sealed record FineTuningRecipe
+{
+    /// <summary>Optimizer steps, 0–100,000,000; 0 leaves the stage out.</summary>
+    public int Steps { get; init; }
+
+    /// <summary>Conversations of one lane and step, 1–4,096.</summary>
+    public int MicroBatch { get; init; } = 8;
+
+    /// <summary>Tokens of a row, a multiple of 16 up to 1,048,576; 0 takes the percentile of the conversations' lengths.</summary>
+    public int RowLength { get; init; }
+
+    /// <summary>Share of conversations that fit into a row whole, in percent, 50–100; longer ones are cut.</summary>
+    public double RowPercentile { get; init; } = 95;
+
+    /// <summary>Peak learning rate, above 0 and at most 1.</summary>
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>Share of the steps in which the rate rises from 0, 0–1.</summary>
+    public double WarmUp { get; init; } = 0.05;
+
+    /// <summary>Rate at the end as a share of the peak, 0–1; it falls in equal parts.</summary>
+    public double RateEnd { get; init; } = 0.05;
+
+    /// <summary>Steps between validations, 0–100,000,000; 0 validates at the end only.</summary>
+    public int EvaluateEvery { get; init; } = 100;
+
+    /// <summary>Steps between checkpoints, 0–100,000,000; 0 saves at the end only.</summary>
+    public int CheckpointEvery { get; init; } = 200;
+
+    internal void Validate()
+    {
+        Limits.Check("fine_tuning.steps", Steps, 0, 100_000_000);
+        Limits.Check("fine_tuning.micro_batch", MicroBatch, 1, 4_096);
+        Limits.Check("fine_tuning.row_length", RowLength, 0, 1_048_576);
+        if (RowLength % 16 != 0)
+            throw new UserErrorException($"fine_tuning.row_length is {RowLength}.", "Give a multiple of 16, or 0 to take it from the data.");
+        Limits.Check("fine_tuning.row_percentile", RowPercentile, 50, 100);
+        Limits.Check("fine_tuning.learning_rate", LearningRate, double.Epsilon, 1);
+        Limits.Check("fine_tuning.warm_up", WarmUp, 0, 1);
+        Limits.Check("fine_tuning.rate_end", RateEnd, 0, 1);
+        Limits.Check("fine_tuning.evaluate_every", EvaluateEvery, 0, 100_000_000);
+        Limits.Check("fine_tuning.checkpoint_every", CheckpointEvery, 0, 100_000_000);
     }
 }
 

@@ -32,6 +32,7 @@ public sealed unsafe class TrainingEngine : IDisposable
     private readonly IModel _model;
     private readonly float* _parameters, _first, _second;
     private readonly float[] _losses;
+    private readonly ulong _seed;
 
     /// <param name="options">Shape, precision, sizes.</param>
     /// <param name="seed">The run's seed; decides the initial parameters.</param>
@@ -42,7 +43,7 @@ public sealed unsafe class TrainingEngine : IDisposable
         options.Shape.Validate();
         if (options.Precision == Precision.Auto)
             throw new ArgumentException("a precision is resolved before an engine is made", nameof(options));
-        _options = options;
+        (_options, _seed) = (options, seed);
         Layout = new ParameterLayout(options.Shape);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Layout.TotalCount, Array.MaxLength);
         Length = (int)Layout.TotalCount;
@@ -50,12 +51,11 @@ public sealed unsafe class TrainingEngine : IDisposable
         _first = Allocate();
         _second = Allocate();
         _losses = new float[options.MicroBatchTokens];
-        ParameterInitialiser.Fill(Parameters, Layout, seed);
         var chunk = LogitChunk(options.MicroBatchTokens, Layout.Shape.Vocabulary);
         _model = options.Precision == Precision.Bf16
             ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters))
             : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters));
-        ParametersChanged();
+        Reset();
     }
 
     /// <summary>Names and places of the parameters.</summary>
@@ -113,15 +113,24 @@ public sealed unsafe class TrainingEngine : IDisposable
         return logits;
     }
 
-    /// <summary>Clips and applies a reduced gradient; returns its norm before clipping.</summary>
+    /// <summary>The Euclidean norm of a gradient, summed over fixed blocks in order.</summary>
+    public static double Norm(ReadOnlySpan<float> gradient) => AdamW.Norm(gradient);
+
+    /// <summary>Clips and applies a reduced gradient.</summary>
     /// <param name="gradient">The mean gradient of the whole step.</param>
+    /// <param name="norm">Its norm before clipping, as <see cref="Norm"/> gives it.</param>
     /// <param name="learningRate">At least 0.</param>
     /// <param name="step">Counted from 1.</param>
-    public double Apply(ReadOnlySpan<float> gradient, double learningRate, long step)
-    {
-        var norm = AdamW.Norm(gradient);
+    public void Apply(ReadOnlySpan<float> gradient, double norm, double learningRate, long step) =>
         _model.Apply(gradient, _parameters, _first, _second, Layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
-        return norm;
+
+    /// <summary>The seed's initial parameters, and no moments.</summary>
+    public void Reset()
+    {
+        ParameterInitialiser.Fill(Parameters, Layout, _seed);
+        FirstMoments.Clear();
+        SecondMoments.Clear();
+        ParametersChanged();
     }
 
     /// <summary>To be called after the parameters were written from outside.</summary>

@@ -27,6 +27,10 @@ public sealed record AllReduceState
     /// <summary>Loss of the last commit.</summary>
     [Id(3)]
     public double Loss { get; set; }
+
+    /// <summary>Gradient norm of the last commit.</summary>
+    [Id(4)]
+    public double GradientNorm { get; set; }
 }
 
 /// <inheritdoc cref="IAllReduceGrain"/>
@@ -37,7 +41,8 @@ public sealed partial class AllReduceGrain(
     private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
     private StepCoordinator? _coordinator;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private string? _stopped;
+    private readonly Queue<StepResult> _results = new();
+    private string? _stopped, _lastFailure;
     private bool _finished;
 
     /// <inheritdoc/>
@@ -54,14 +59,29 @@ public sealed partial class AllReduceGrain(
     public async Task StartAsync(TrainingJob job)
     {
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
+        // Whoever still works for an earlier job of this stage has an older term and is left unanswered [11]. Across jobs the run
+        // folder decides where the stage is: the job says which step its checkpoint has applied.
+        (state.State.Term, state.State.Steps, state.State.GradientHash) = (state.State.Term + 1, job.FirstStep, "");
+        await state.WriteStateAsync();
         _coordinator = new StepCoordinator(state.State.Term, recipe.Training.Lanes, job.Replicas.Count,
-            new CommitRecord(state.State.Term, state.State.Steps, state.State.GradientHash, state.State.Loss), job.LastStep);
+            new CommitRecord(state.State.Term, job.FirstStep, "", 0), job.LastStep);
         (_finished, _stopped) = (false, null);
+        _results.Clear();
         await Task.WhenAll(job.Replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
     }
 
     /// <inheritdoc/>
-    public Task JoinAsync(MemberMessage member, long steps, string stateHash) => Do(c => c.Join(new Member(member.Id, member.Address), steps, stateHash));
+    public Task ContinueAsync(long lastStep)
+    {
+        _finished = false;
+        return Do(c => c.Continue(lastStep));
+    }
+
+    /// <inheritdoc/>
+    public Task HaltAsync() => Do(c => c.Halt());
+
+    /// <inheritdoc/>
+    public Task JoinAsync(JoinMessage join) => Do(c => c.Receive(join.ToRecord()));
 
     /// <inheritdoc/>
     public Task ReadyAsync(ReadyMessage ready) => Do(c => c.Receive(ready.ToRecord()));
@@ -75,22 +95,33 @@ public sealed partial class AllReduceGrain(
     }
 
     /// <inheritdoc/>
-    public Task FailedAsync(string member, string reason) => Do(c => c.Lose(member, reason));
-
-    /// <inheritdoc/>
-    public Task<TrainingProgress> GetProgressAsync() => Task.FromResult(Progress());
-
-    /// <inheritdoc/>
-    public async Task<TrainingProgress> WaitForStepAsync(long steps)
+    public Task FailedAsync(string member, string reason)
     {
-        using var limit = new CancellationTokenSource(s_longPoll);
-        while (state.State.Steps < steps && !_finished && _stopped is null && !limit.IsCancellationRequested)
-            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
-        return Progress();
+        _lastFailure = $"Replica {member} failed: {reason}";
+        return Do(c => c.Lose(member, reason));
     }
 
-    private TrainingProgress Progress() => new(
-        state.State.Steps, state.State.Loss, _coordinator?.Generation ?? 0, _coordinator?.Members.Count ?? 0, _coordinator?.LostLanes ?? 0, _finished, _stopped);
+    /// <inheritdoc/>
+    public Task<CoordinatorProgress> GetProgressAsync(long after) => Task.FromResult(Progress(after));
+
+    /// <inheritdoc/>
+    public async Task<CoordinatorProgress> WaitForProgressAsync(long after)
+    {
+        using var limit = new CancellationTokenSource(s_longPoll);
+        while (state.State.Steps <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
+            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        return Progress(after);
+    }
+
+    private CoordinatorProgress Progress(long after)
+    {
+        // Who asks for what comes after a step has seen the steps up to it.
+        while (_results.TryPeek(out var oldest) && oldest.Steps <= after)
+            _results.Dequeue();
+        return new CoordinatorProgress(
+            state.State.Steps, [.. _results], _coordinator?.Generation ?? 0, [.. _coordinator?.Members.Select(m => m.Id) ?? []],
+            _coordinator?.LostLanes ?? 0, _finished, _stopped);
+    }
 
     private async Task Do(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> decide)
     {
@@ -120,8 +151,8 @@ public sealed partial class AllReduceGrain(
                     LogRefused(refuse.Member, refuse.Reason);
                     break;
                 case CoordinatorAction.Stop stop:
-                    _stopped = stop.Reason;
-                    LogStopped(stop.Reason);
+                    _stopped = _lastFailure is null ? stop.Reason : $"{stop.Reason} {_lastFailure}";
+                    LogStopped(_stopped);
                     break;
                 case CoordinatorAction.Finished:
                     _finished = true;
@@ -136,7 +167,8 @@ public sealed partial class AllReduceGrain(
 
     private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CommitRecord record)
     {
-        (state.State.Steps, state.State.GradientHash, state.State.Loss) = (record.Steps, record.GradientHash, record.Loss);
+        (state.State.Steps, state.State.GradientHash, state.State.Loss, state.State.GradientNorm) =
+            (record.Steps, record.GradientHash, record.Loss, record.GradientNorm);
         try
         {
             await state.WriteStateAsync();
@@ -148,6 +180,7 @@ public sealed partial class AllReduceGrain(
             return _coordinator!.CommitFailed(error.Message);
         }
 
+        _results.Enqueue(new StepResult(record.Steps, record.Loss, record.GradientNorm));
         return _coordinator!.CommitStored(record.Steps);
     }
 

@@ -2,10 +2,12 @@
 // Enters: BEGIN and COMMIT, from any thread; lane tokens; peers' nodes. Leaves: READY, reports of lost peers, the trained state.
 // Does not know: Orleans, schedules, where peers run (it gets links by address).
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
 using Cluster.Model.Training;
+using Cluster.Silo.Shards;
 
 namespace Cluster.Silo.Training;
 
@@ -13,7 +15,7 @@ namespace Cluster.Silo.Training;
 public interface ICoordinatorPort
 {
     /// <summary>The replica exists and may take part.</summary>
-    void Join(Member member, long steps, string stateHash);
+    void Join(Join join);
 
     /// <summary>The reduced gradient is here.</summary>
     void Ready(Ready ready);
@@ -25,13 +27,21 @@ public interface ICoordinatorPort
     void Failed(string member, Exception error);
 }
 
+/// <summary>What a replica begins with.</summary>
+/// <param name="MakeEngine">Makes the engine, on the compute thread; its state is the seed's.</param>
+/// <param name="Load">Brings the engine to the starting state, or null where that is the seed's.</param>
+/// <param name="Steps">Steps that the starting state has applied.</param>
+/// <param name="BatchTokens">Tokens of a micro-batch.</param>
+/// <param name="Context">Tokens of a sequence, for the fingerprint.</param>
+public sealed record ReplicaStart(Func<TrainingEngine> MakeEngine, Action<TrainingEngine>? Load, long Steps, int BatchTokens, int Context);
+
 /// <summary>One replica.</summary>
 public sealed class ReplicaWorker : IAsyncDisposable
 {
     private readonly BlockingCollection<Action> _inbox = new();
     private readonly Thread _thread;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Func<TrainingEngine> _makeEngine;
+    private readonly ReplicaStart _start;
     private readonly IStepSource _source;
     private readonly ICoordinatorPort _coordinator;
     private readonly ExchangeBoard _board;
@@ -42,7 +52,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly Dictionary<int, double> _losses = [];
     private readonly List<(long Steps, Action Answer)> _asked = [];
     private TrainingEngine? _engine;
-    private ReplicaStepMachine _machine = new(0);
+    private ReplicaStepMachine _machine;
     private NodeStore? _nodes;
     private GradientExchange? _exchange;
     private SlicePlan? _slices;
@@ -50,22 +60,25 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
     private long _linksGeneration = -1;
     private CancellationTokenSource? _reducing;
+    private double _norm;
+    private long _readyAt, _coordinationTicks, _computeTicks;
 
     /// <param name="member">Who this replica is.</param>
     /// <param name="run">Hash of the run's identity.</param>
     /// <param name="lanes">Lanes of the recipe.</param>
     /// <param name="sliceLength">Floats of a slice of the exchange.</param>
-    /// <param name="makeEngine">Makes the engine, on the compute thread.</param>
+    /// <param name="start">The engine and its state.</param>
     /// <param name="source">Tokens by step and lane.</param>
     /// <param name="coordinator">Whom to tell.</param>
     /// <param name="board">Where this replica's parts are published.</param>
     /// <param name="connect">A link to a peer; asked for anew in every generation.</param>
     public ReplicaWorker(
-        Member member, ulong run, int lanes, int sliceLength, Func<TrainingEngine> makeEngine, IStepSource source,
+        Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source,
         ICoordinatorPort coordinator, ExchangeBoard board, Func<Member, IPeerLink> connect)
     {
         Member = member;
-        (_run, _sliceLength, _makeEngine, _source, _coordinator, _board, _connect) = (run, sliceLength, makeEngine, source, coordinator, board, connect);
+        (_run, _sliceLength, _start, _source, _coordinator, _board, _connect) = (run, sliceLength, start, source, coordinator, board, connect);
+        _machine = new ReplicaStepMachine(start.Steps);
         _tree = new LaneTree(lanes);
         _thread = new Thread(Loop) { IsBackground = true, Name = $"replica {member.Id}" };
         _thread.Start();
@@ -77,6 +90,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Lane gradients computed so far.</summary>
     public long LanesComputed { get; private set; }
 
+    /// <summary>Time from READY to the COMMIT that answered it, over all steps: what waiting for others and for the coordinator cost.</summary>
+    public TimeSpan CoordinationTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _coordinationTicks));
+
+    /// <summary>Time in lane gradients and optimizer steps.</summary>
+    public TimeSpan ComputeTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _computeTicks));
+
     /// <summary>Handles a BEGIN.</summary>
     public void Post(BeginStep begin)
     {
@@ -85,7 +104,34 @@ public sealed class ReplicaWorker : IAsyncDisposable
     }
 
     /// <summary>Handles a COMMIT.</summary>
-    public void Post(Commit commit) => _inbox.TryAdd(() => Do(_machine.Receive(commit)));
+    public void Post(Commit commit)
+    {
+        var now = Stopwatch.GetTimestamp();
+        _inbox.TryAdd(() =>
+        {
+            if (_readyAt > 0)
+                _coordinationTicks += now - _readyAt;
+            _readyAt = 0;
+            Do(_machine.Receive(commit));
+        });
+    }
+
+    /// <summary>Sums some lanes' validation losses, in nats, with their unmasked tokens, once that many steps are applied.</summary>
+    public Task<(double[] Losses, long[] Tokens)> EvaluateAsync(long steps, int firstLane, int lanes) => Ask(steps, (engine, _) =>
+    {
+        var losses = new double[lanes];
+        var tokens = new long[lanes];
+        for (var i = 0; i < lanes; i++)
+        {
+            foreach (var batch in _source.Validation(firstLane + i))
+            {
+                losses[i] += engine.Loss(batch);
+                tokens[i] += batch.Mask.Count(m => m != 0);
+            }
+        }
+
+        return (losses, tokens);
+    });
 
     /// <summary>
     /// Runs something over the engine on the compute thread, between two steps, as soon as at least that many steps are applied. (A
@@ -124,13 +170,15 @@ public sealed class ReplicaWorker : IAsyncDisposable
     {
         try
         {
-            using var engine = _engine = _makeEngine();
+            using var engine = _engine = _start.MakeEngine();
             _nodes = new NodeStore(_tree, engine.Length);
             _slices = new SlicePlan(engine.Length, _sliceLength);
             _exchange = new GradientExchange(_board, _slices);
             _reduced = GC.AllocateArray<float>(engine.Length, pinned: true);
-            _machine = new ReplicaStepMachine(0);
-            _coordinator.Join(Member, 0, GradientHash.Of(engine.Parameters));
+            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced);
+            _start.Load?.Invoke(engine);
+            var state = $"{GradientHash.Of(engine.Parameters)}:{GradientHash.Of(engine.FirstMoments)}:{GradientHash.Of(engine.SecondMoments)}";
+            _coordinator.Join(new Join(Member, _start.Steps, state, fingerprint));
             foreach (var work in _inbox.GetConsumingEnumerable())
             {
                 work();
@@ -154,7 +202,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
             switch (action)
             {
                 case ReplicaAction.Apply apply:
-                    _engine!.Apply(_reduced, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
+                    var start = Stopwatch.GetTimestamp();
+                    _engine!.Apply(_reduced, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
+                    _computeTicks += Stopwatch.GetTimestamp() - start;
                     break;
                 case ReplicaAction.Work work:
                     Work(work.Begin);
@@ -207,7 +257,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
             if (_machine.Reduced(begin, hash))
             {
                 double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-                _coordinator.Ready(new Ready(Member.Id, begin.Term, begin.Generation, begin.Step, hash, losses));
+                _norm = TrainingEngine.Norm(_reduced);
+                _readyAt = Stopwatch.GetTimestamp();
+                _coordinator.Ready(new Ready(Member.Id, begin.Term, begin.Generation, begin.Step, hash, losses, _norm));
             }
         }
         catch (OperationCanceledException)
@@ -228,8 +280,11 @@ public sealed class ReplicaWorker : IAsyncDisposable
     {
         var gradient = _nodes!.BeginLane(lane);
         double loss = 0;
-        foreach (var batch in _source.Lane(plan.Step, lane))
+        var batches = _source.Lane(plan.Step, lane);
+        var start = Stopwatch.GetTimestamp();
+        foreach (var batch in batches)
             loss += _engine!.AddGradient(batch, 1.0 / plan.Tokens, gradient);
+        _computeTicks += Stopwatch.GetTimestamp() - start;
         _losses[lane] = loss;
         _nodes.CompleteLane(lane);
         LanesComputed++;

@@ -1,6 +1,7 @@
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
 using Cluster.Contracts.Training;
+using Cluster.Model.Training;
 
 namespace Cluster.Silo.Training;
 
@@ -25,12 +26,25 @@ internal static class WireMessages
     }
 
     public static CommitMessage ToMessage(this Commit commit) => new(
-        commit.Record.Term, commit.Record.Steps, commit.Record.GradientHash, commit.Record.Loss, commit.Generation, commit.Next?.ToMessage());
+        commit.Record.Term, commit.Record.GradientHash, new StepResult(commit.Record.Steps, commit.Record.Loss, commit.Record.GradientNorm),
+        commit.Generation, commit.Next?.ToMessage());
 
     public static Commit ToRecord(this CommitMessage commit) => new(
-        new CommitRecord(commit.Term, commit.Steps, commit.GradientHash, commit.Loss), commit.Generation, commit.Next?.ToRecord());
+        new CommitRecord(commit.Term, commit.Result.Steps, commit.GradientHash, commit.Result.Loss, commit.Result.GradientNorm),
+        commit.Generation, commit.Next?.ToRecord());
 
-    public static ReadyMessage ToMessage(this Ready ready) => new(ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses);
+    public static ReadyMessage ToMessage(this Ready ready) => new(
+        ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses, ready.GradientNorm);
 
-    public static Ready ToRecord(this ReadyMessage ready) => new(ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses);
+    public static Ready ToRecord(this ReadyMessage ready) => new(
+        ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses, ready.GradientNorm);
+
+    public static JoinMessage ToMessage(this Join join) => new(
+        new MemberMessage(join.Member.Id, join.Member.Address), join.Steps, join.StateHash, join.Fingerprint);
+
+    public static Join ToRecord(this JoinMessage join) => new(new Member(join.Member.Id, join.Member.Address), join.Steps, join.StateHash, join.Fingerprint);
+
+    public static BatchMessage ToMessage(this MicroBatch batch) => new(batch.Tokens, batch.Targets, batch.Mask, batch.Context);
+
+    public static MicroBatch ToRecord(this BatchMessage batch) => new(batch.Tokens, batch.Targets, batch.Mask, batch.Context);
 }

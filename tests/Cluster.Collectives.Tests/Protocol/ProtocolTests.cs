@@ -56,19 +56,42 @@ public class ProtocolTests
     public void Join_OtherState_RefusedWithBothHashes()
     {
         var coordinator = new StepCoordinator(1, 4, 2, new CommitRecord(0, 0, "", 0), 10);
-        Assert.Empty(coordinator.Join(new Member("a", ""), 0, "h1"));
-        var refusal = Assert.IsType<CoordinatorAction.Refuse>(coordinator.Join(new Member("b", ""), 0, "h2").Single());
+        Assert.Empty(coordinator.Receive(new Join(new Member("a", ""), 0, "h1")));
+        var refusal = Assert.IsType<CoordinatorAction.Refuse>(coordinator.Receive(new Join(new Member("b", ""), 0, "h2"))[0]);
         Assert.Contains("h1", refusal.Reason, StringComparison.Ordinal);
         Assert.Contains("h2", refusal.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Join_OtherArithmetic_RefusedAndTheOthersBegin()
+    {
+        var coordinator = new StepCoordinator(1, 4, 3, new CommitRecord(0, 0, "", 0), 10);
+        Assert.Empty(coordinator.Receive(new Join(new Member("a", ""), 0, "h", "f1")));
+        Assert.Empty(coordinator.Receive(new Join(new Member("b", ""), 0, "h", "f1")));
+        var actions = coordinator.Receive(new Join(new Member("c", ""), 0, "h", "f2"));
+        Assert.Contains("f2", Assert.IsType<CoordinatorAction.Refuse>(actions[0]).Reason, StringComparison.Ordinal);
+        Assert.Equal(["a", "b"], Assert.IsType<CoordinatorAction.SendBegin>(actions[1]).Begin.Members.Select(m => m.Id));
+    }
+
+    [Fact]
+    public void Continue_AfterALossAtRest_BeginsWithTheSurvivors()
+    {
+        var coordinator = new StepCoordinator(1, 4, 2, new CommitRecord(0, 3, "", 0), 3);
+        coordinator.Receive(new Join(new Member("a", ""), 3, "h"));
+        Assert.IsType<CoordinatorAction.Finished>(coordinator.Receive(new Join(new Member("b", ""), 3, "h")).Single());
+        coordinator.Lose("a", "killed");
+        var begin = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Continue(8).Single()).Begin;
+        Assert.Equal((3L, 2L, "b", 4), (begin.Step, begin.Generation, begin.Members.Single().Id, begin.Assignment[0].Count));
+        Assert.Throws<ArgumentOutOfRangeException>(() => coordinator.Continue(7));
     }
 
     /// <summary>Coordinator and replicas over a network that delays and reorders as a seed says, and kills replicas.</summary>
     private sealed class Simulation
     {
         private const int Lanes = 6, Replicas = 4;
-        private const long Steps = 12;
+        private const long Halt = 5, Steps = 12;
         private readonly CounterRandom _random;
-        private readonly StepCoordinator _coordinator = new(1, Lanes, Replicas, new CommitRecord(0, 0, "", 0), Steps);
+        private readonly StepCoordinator _coordinator = new(1, Lanes, Replicas, new CommitRecord(0, 0, "", 0), Halt);
         private readonly Dictionary<string, ReplicaStepMachine> _replicas = new(StringComparer.Ordinal);
         private readonly Dictionary<string, long> _applied = new(StringComparer.Ordinal);
         private readonly HashSet<long> _stored = [];
@@ -95,7 +118,7 @@ public class ProtocolTests
                 var id = $"r{i}";
                 _replicas[id] = new ReplicaStepMachine(0);
                 _applied[id] = 0;
-                _network.Add(() => Do(_coordinator.Join(new Member(id, ""), 0, "start")));
+                _network.Add(() => Do(_coordinator.Receive(new Join(new Member(id, ""), 0, "start"))));
             }
 
             while (_network.Count > 0 && _stop is null)
@@ -148,6 +171,9 @@ public class ProtocolTests
                         break;
                     case CoordinatorAction.Stop stop:
                         _stop = stop.Reason;
+                        break;
+                    case CoordinatorAction.Finished finished when finished.Steps < Steps:
+                        _network.Add(() => Do(_coordinator.Continue(Steps)));
                         break;
                     case CoordinatorAction.Finished:
                         _finished = true;

@@ -112,7 +112,7 @@ public class TrainingEngineTests
         {
             Array.Clear(gradient);
             engine.AddGradient(batch, 1.0 / 32, gradient);
-            engine.Apply(gradient, 1e-2, step);
+            engine.Apply(gradient, TrainingEngine.Norm(gradient), 1e-2, step);
         }
 
         Assert.InRange(first, 3.5, 4.5);
@@ -131,7 +131,8 @@ public class TrainingEngineTests
         {
             var gradient = new float[engine.Length];
             engine.AddGradient(batch, 1.0 / 32, gradient);
-            var norm = engine.Apply(gradient, 1e-3, step);
+            var norm = TrainingEngine.Norm(gradient);
+            engine.Apply(gradient, norm, 1e-3, step);
             var expectedNorm = Math.Sqrt(gradient.Sum(g => (double)g * g));
             Assert.Equal(expectedNorm, norm, 1e-9 * expectedNorm);
             Assert.True(norm > options.ClipNorm, "the gradient is too small to be clipped: nothing was tested");

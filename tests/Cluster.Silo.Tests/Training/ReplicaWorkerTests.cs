@@ -6,6 +6,7 @@ using Cluster.Core.Models;
 using Cluster.Core.Randomness;
 using Cluster.Model.Optimizer;
 using Cluster.Model.Training;
+using Cluster.Silo.Shards;
 using Cluster.Silo.Training;
 
 namespace Cluster.Silo.Tests.Training;
@@ -89,7 +90,8 @@ public class ReplicaWorkerTests
                     if (Sockets)
                         _servers[id] = new TcpExchangeServer(board, new IPEndPoint(IPAddress.Loopback, 0), s_secret);
                     _workers[id] = new ReplicaWorker(new Member(id, Sockets ? _servers[id].EndPoint.ToString() : id), 1, lanes, 1 << 12,
-                        () => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), this, this, board, Connect);
+                        new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), null, 0, 32, 16),
+                        this, this, board, Connect);
                 }
             }
 
@@ -122,7 +124,9 @@ public class ReplicaWorkerTests
             return [new MicroBatch(Ids(0), Ids(100), [.. Enumerable.Repeat((byte)1, 32)], 16)];
         }
 
-        public void Join(Member member, long steps, string stateHash) => Tell(c => c.Join(member, steps, stateHash));
+        public IReadOnlyList<MicroBatch> Validation(int lane) => Lane(1_000_000, lane);
+
+        public void Join(Join join) => Tell(c => c.Receive(join));
 
         public void Ready(Ready ready)
         {

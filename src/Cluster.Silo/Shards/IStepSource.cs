@@ -1,6 +1,6 @@
 using Cluster.Model.Training;
 
-namespace Cluster.Silo.Training;
+namespace Cluster.Silo.Shards;
 
 /// <summary>What one step needs besides its lanes' tokens; a pure function of recipe and step.</summary>
 /// <param name="Step">Index from 0.</param>
@@ -16,4 +16,7 @@ public interface IStepSource
 
     /// <summary>A lane's micro-batches, in the order in which their gradients are added.</summary>
     IReadOnlyList<MicroBatch> Lane(long step, int lane);
+
+    /// <summary>A lane's share of the validation, in micro-batches of the same shape; places without data are masked out.</summary>
+    IReadOnlyList<MicroBatch> Validation(int lane);
 }

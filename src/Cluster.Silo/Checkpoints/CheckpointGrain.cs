@@ -1,0 +1,105 @@
+using Cluster.Contracts.Checkpoints;
+using Cluster.Contracts.Training;
+using Cluster.Core.Checkpoints;
+using Cluster.Core.Runs;
+using Microsoft.Extensions.Logging;
+using Orleans.Placement;
+
+namespace Cluster.Silo.Checkpoints;
+
+/// <summary>What a new activation needs to go on.</summary>
+[GenerateSerializer]
+public sealed record CheckpointGrainState
+{
+    /// <summary>Where the checkpoints are.</summary>
+    [Id(0)]
+    public CheckpointFolder? Folder { get; set; }
+}
+
+/// <inheritdoc cref="ICheckpointGrain"/>
+[KeepAlive, PreferLocalPlacement]
+public sealed partial class CheckpointGrain(
+    [PersistentState("checkpoints")] IPersistentState<CheckpointGrainState> state, ILogger<CheckpointGrain> logger) : Grain, ICheckpointGrain
+{
+    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long? _writing;
+    private CheckpointInfo? _last;
+    private string? _error;
+
+    private CheckpointFolder Folder => state.State.Folder ?? throw new InvalidOperationException($"The checkpoints of {this.GetPrimaryKeyString()} are not open.");
+
+    /// <inheritdoc/>
+    public Task OpenAsync(CheckpointFolder folder)
+    {
+        (state.State.Folder, _writing, _last, _error) = (folder, null, null, null);
+        return state.WriteStateAsync();
+    }
+
+    /// <inheritdoc/>
+    public async Task<CheckpointFound> FindLatestAsync()
+    {
+        var folder = Folder;
+        var warnings = new List<string>();
+        // Reads every byte of the checkpoint to compare its hash: not on the grain's thread.
+        var found = await Task.Run(() => new CheckpointStore(new RunFolder(folder.RunPath).Checkpoints(folder.Stage), folder.Keep).Latest(warnings.Add, folder.RecipeSha256));
+        _last = found?.ToInfo();
+        return new CheckpointFound(_last, warnings);
+    }
+
+    /// <inheritdoc/>
+    public async Task SaveAsync(string replica, CheckpointRequest request)
+    {
+        // One at a time: a replica copies its state into one buffer.
+        if (_writing is { } earlier)
+            throw new InvalidOperationException($"The checkpoint of step {earlier} is still being written.");
+        (_writing, _error) = (request.Steps, null);
+        try
+        {
+            await GrainFactory.GetGrain<IReplicaGrain>(replica).SaveAsync(request);
+        }
+        catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException)
+        {
+            await WrittenAsync(request.Steps, null, $"Replica {replica} could not be asked: {error.Message}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task WrittenAsync(long steps, CheckpointInfo? checkpoint, string? error)
+    {
+        if (_writing != steps)
+            return Task.CompletedTask;
+        (_writing, _last, _error) = (null, checkpoint ?? _last, error);
+        if (error is null)
+            LogSaved(steps);
+        else
+            LogNotSaved(steps, error);
+        var changed = _changed;
+        _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        changed.SetResult();
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task<CheckpointOutcome> WaitAsync()
+    {
+        using var limit = new CancellationTokenSource(s_longPoll);
+        while (_writing is not null && !limit.IsCancellationRequested)
+            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        return new CheckpointOutcome(_writing is not null, _last, _error);
+    }
+
+    [LoggerMessage(LogLevel.Information, "The checkpoint of step {Step} is written")]
+    private partial void LogSaved(long step);
+
+    [LoggerMessage(LogLevel.Warning, "The checkpoint of step {Step} is not written: {Reason}")]
+    private partial void LogNotSaved(long step, string reason);
+}
+
+/// <summary>Between the store's records and the messages that cross grain calls.</summary>
+internal static class CheckpointMessages
+{
+    public static CheckpointInfo ToInfo(this SavedCheckpoint checkpoint) => new(
+        checkpoint.Path, checkpoint.Manifest.Step, checkpoint.Manifest.Seconds, checkpoint.Manifest.WeightsSha256,
+        checkpoint.Manifest.BestValidationLoss, checkpoint.Manifest.ValidationsWithoutImprovement);
+}

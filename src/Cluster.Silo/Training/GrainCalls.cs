@@ -1,0 +1,34 @@
+namespace Cluster.Silo.Training;
+
+/// <summary>
+/// Calls to grains that may be moving: while an activation goes to another silo calls fail fast, and those that may be heard twice
+/// are made again.
+/// </summary>
+internal static class GrainCalls
+{
+    private const int MaxAttempts = 8;
+
+    /// <summary>The call's answer, after at most eight attempts within about 25 seconds.</summary>
+    public static async Task<T> RetryAsync<T>(Func<Task<T>> call, CancellationToken cancellation, Action<int, Exception>? failed = null)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await call().ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is OrleansException or TimeoutException && attempt < MaxAttempts)
+            {
+                failed?.Invoke(attempt, error);
+                await Task.Delay(TimeSpan.FromMilliseconds(50 << attempt), cancellation).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <inheritdoc cref="RetryAsync{T}"/>
+    public static Task RetryAsync(Func<Task> call, CancellationToken cancellation, Action<int, Exception>? failed = null) => RetryAsync(async () =>
+    {
+        await call().ConfigureAwait(false);
+        return true;
+    }, cancellation, failed);
+}
