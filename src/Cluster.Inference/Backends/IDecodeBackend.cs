@@ -1,0 +1,68 @@
+// The seam between generation and the arithmetic of a model. Enters: token ids. Leaves: logits. A backend knows weights and the
+// storage of keys and values; it does not know tokenization, sampling, requests or scheduling.
+using Cluster.Core.Models;
+using Cluster.Inference.Cache;
+
+namespace Cluster.Inference.Backends;
+
+/// <summary>
+/// A model that extends sequences token by token. The promise of every implementation: the logits after a token depend on the tokens
+/// of its own sequence only, to the last bit — not on what else is in the batch, nor on how a prompt was cut into calls. Where an
+/// implementation's products round differently for different numbers of rows, it computes prompts in chunks of exactly
+/// <see cref="PrefillChunk"/> rows, padded, the token at position p in row p mod <see cref="PrefillChunk"/>.
+/// One thread at a time; a returned span is valid until the next call.
+/// </summary>
+public interface IDecodeBackend : IDisposable
+{
+    /// <summary>The model's resolved shape.</summary>
+    ModelShape Shape { get; }
+
+    /// <summary>Rows computed together in prefill; chunks start at multiples of it, counted from a sequence's first token.</summary>
+    int PrefillChunk { get; }
+
+    /// <summary>The blocks that keys and values lie in, shared by all sequences of this backend.</summary>
+    KvBlockPool Cache { get; }
+
+    /// <summary>An empty sequence, to be disposed of before the backend; it holds no block yet.</summary>
+    DecodeSequence CreateSequence();
+
+    /// <summary>Appends several tokens to one sequence.</summary>
+    /// <param name="sequence">A sequence of this backend.</param>
+    /// <param name="ids">At least one id in [0, vocabulary).</param>
+    /// <param name="logits">Which of the tokens' logits are wanted; <see cref="LogitRows.All"/> takes at most <see cref="PrefillChunk"/> ids.</param>
+    /// <returns>[0, 1 or ids, vocabulary]: for each wanted token the logits of the token that follows it.</returns>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary, or the sequence would outgrow the model's context.</exception>
+    /// <exception cref="KvCacheFullException">Too few blocks are free; nothing was changed.</exception>
+    ReadOnlySpan<float> Prefill(DecodeSequence sequence, scoped ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last);
+
+    /// <summary>Appends one token to each of several sequences.</summary>
+    /// <param name="sequences">Different sequences of this backend, any number.</param>
+    /// <param name="ids">One id for each.</param>
+    /// <returns>[sequences, vocabulary]: for each the logits of the token that follows.</returns>
+    /// <exception cref="ArgumentException">As for <see cref="Prefill"/>, or one sequence is named twice.</exception>
+    /// <exception cref="KvCacheFullException">Too few blocks are free; no sequence has grown.</exception>
+    ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids);
+}
+
+/// <summary>Shorthands.</summary>
+public static class DecodeBackendExtensions
+{
+    extension(IDecodeBackend backend)
+    {
+        /// <summary>Appends one token to one sequence; [vocabulary], the same bits as in any batch.</summary>
+        public ReadOnlySpan<float> Decode(DecodeSequence sequence, int id) => backend.Decode([sequence], [id]);
+    }
+}
+
+/// <summary>Which logits a prefill returns.</summary>
+public enum LogitRows
+{
+    /// <summary>None: more of the prompt follows.</summary>
+    None,
+
+    /// <summary>Those after the last token: what sampling needs.</summary>
+    Last,
+
+    /// <summary>Those after every token: what scoring a text needs.</summary>
+    All,
+}

@@ -1,0 +1,86 @@
+// One request between two steps of a model. Enters: the logits that follow its last token. Leaves: the next token, its text, and
+// whether the reply is over. Does not know: backends, caches, batches — a scheduler of many requests keeps one of these for each.
+using System.Runtime.InteropServices;
+using Cluster.Core.Errors;
+using Cluster.Inference.Sampling;
+
+namespace Cluster.Inference.Generation;
+
+/// <summary>The tokens and text of one reply under way. What it holds is a function of prompt, options, request number and logits.</summary>
+public sealed class GenerationState
+{
+    private readonly GenerationOptions _options;
+    private readonly ITokenText _tokens;
+    private readonly ReplyText _text;
+    private readonly List<int> _ids;
+    private readonly ulong _request;
+    private readonly int _promptLength, _context;
+
+    /// <param name="prompt">Ids, at least one, with a text.</param>
+    /// <param name="options">Checked here.</param>
+    /// <param name="tokens">The bytes of ids.</param>
+    /// <param name="context">Most tokens of prompt and reply together.</param>
+    /// <param name="request">Which stream of random numbers the reply draws from.</param>
+    /// <exception cref="UserErrorException">The prompt is empty, leaves no room for a reply or holds an unknown id; or an option is out of range.</exception>
+    public GenerationState(ReadOnlySpan<int> prompt, GenerationOptions options, ITokenText tokens, int context, ulong request = 0)
+    {
+        options.Validate(tokens.Count);
+        if (prompt.IsEmpty)
+            throw new UserErrorException("The prompt has no tokens.", "Give at least one.");
+        if (prompt.Length >= context)
+            throw new UserErrorException($"The prompt has {prompt.Length} tokens; the model's context holds {context}, reply included.",
+                $"Shorten it to at most {context - 1} tokens.");
+        foreach (var id in prompt)
+        {
+            if (id < 0 || id >= tokens.Count)
+                throw new UserErrorException($"The prompt holds the token id {id}.", $"Give ids from 0 to {tokens.Count - 1}; is this the model's own tokenizer?");
+        }
+
+        (_options, _tokens, _request, _context, _promptLength) = (options, tokens, request, context, prompt.Length);
+        _text = new ReplyText(options.StopStrings);
+        _ids = [.. prompt];
+    }
+
+    /// <summary>Prompt and reply so far. Valid until the next step.</summary>
+    public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(_ids);
+
+    /// <summary>The reply so far. Valid until the next step.</summary>
+    public ReadOnlySpan<int> Reply => Ids[_promptLength..];
+
+    /// <summary>Why the reply ended; null while it goes on.</summary>
+    public FinishReason? Finish { get; private set; }
+
+    /// <summary>Draws the next token.</summary>
+    /// <param name="logits">[vocabulary], those that follow the last of <see cref="Ids"/>.</param>
+    /// <param name="sampler">Made for the number of ids that have a text.</param>
+    public GeneratedToken Advance(ReadOnlySpan<float> logits, Sampler sampler)
+    {
+        if (Finish is { } finish)
+            throw new InvalidOperationException($"the reply is over ({finish})");
+        var (id, logProbability) = sampler.Choose(logits[.._tokens.Count], Ids, _options, _request, _ids.Count);
+        _ids.Add(id);
+        string text;
+        if (_options.StopTokens.Contains(id))
+        {
+            text = _text.End();
+            Finish = FinishReason.Stop;
+        }
+        else
+        {
+            text = _text.Append(_tokens.Bytes(id));
+            if (_text.Stopped)
+                Finish = FinishReason.Stop;
+            else if (_ids.Count - _promptLength >= _options.MaxTokens)
+                Finish = FinishReason.Length;
+            else if (_ids.Count >= _context)
+                Finish = FinishReason.Context;
+            if (Finish is FinishReason.Length or FinishReason.Context)
+                text += _text.End();
+        }
+
+        return new GeneratedToken(id, logProbability, text, Finish);
+    }
+
+    /// <summary>Ends the reply now; text that is held back is dropped. Nothing if it is over already.</summary>
+    public void Cancel() => Finish ??= FinishReason.Cancelled;
+}

@@ -1,0 +1,230 @@
+// Which token comes next. Enters: logits, the tokens so far, options, request and position. Leaves: an id. A pure function: random
+// numbers are addressed by (seed, request, position), so no state is kept and a reply can be continued anywhere.
+// Does not know: models, text, when a reply ends.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Cluster.Core.Errors;
+using Cluster.Core.Randomness;
+using Cluster.Inference.Kernels;
+
+namespace Cluster.Inference.Sampling;
+
+/// <summary>A token that was chosen.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="LogProbability">
+/// Natural logarithm of its probability under the model itself: before penalty, temperature, top-k and top-p.
+/// </param>
+public readonly record struct SampledToken(int Id, float LogProbability);
+
+/// <summary>
+/// Chooses tokens: repetition penalty, then temperature, then top-k, then top-p, then one draw by inversion of the cumulative
+/// distribution in order of ids. "More probable" is the total order by (penalised logit descending, id ascending), so ties have one
+/// outcome. Holds buffers only: one thread at a time, and no call leaves a trace in the next.
+/// </summary>
+public sealed unsafe class Sampler : IDisposable
+{
+    private const int Lanes = 16;
+    private readonly int _vocabulary, _padded;
+    private readonly float* _logits, _weights;
+    private readonly int[] _candidates;
+    private readonly bool[] _seen;
+    private bool _disposed;
+
+    /// <param name="vocabulary">Number of ids.</param>
+    public Sampler(int vocabulary)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(vocabulary, 1);
+        _vocabulary = vocabulary;
+        _padded = (vocabulary + Lanes - 1) / Lanes * Lanes;
+        _logits = (float*)NativeMemory.AlignedAlloc((nuint)_padded * 2 * sizeof(float), 64);
+        _weights = _logits + _padded;
+        _candidates = new int[vocabulary];
+        _seen = new bool[vocabulary];
+    }
+
+    /// <summary>The next token.</summary>
+    /// <param name="logits">One for each id; −∞ forbids a token.</param>
+    /// <param name="history">The ids of prompt and reply so far, which the repetition penalty counts as seen.</param>
+    /// <param name="options">Valid options.</param>
+    /// <param name="request">Which stream of random numbers: replies with different numbers are independent.</param>
+    /// <param name="position">Where in the stream: the place of the new token in its sequence.</param>
+    /// <exception cref="UserErrorException">The logits hold NaN or +∞, or only −∞: the model's weights are damaged or have diverged.</exception>
+    public SampledToken Choose(ReadOnlySpan<float> logits, ReadOnlySpan<int> history, GenerationOptions options, ulong request, long position)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (logits.Length != _vocabulary)
+            throw new ArgumentException($"{logits.Length} logits for {_vocabulary} ids", nameof(logits));
+        logits.CopyTo(new Span<float>(_logits, _vocabulary));
+        new Span<float>(_logits + _vocabulary, _padded - _vocabulary).Fill(float.NegativeInfinity);
+        var top = Top();
+        var logSumExp = _logits[top] + Math.Log(Weigh(_logits[top], 1));
+        if (!double.IsFinite(logSumExp))
+            throw new UserErrorException("The model's logits are not numbers.", "Its weights are damaged or training has diverged: load an earlier checkpoint.");
+
+        if (options.RepetitionPenalty != 1)
+        {
+            Penalise(history, (float)options.RepetitionPenalty);
+            top = Top();
+        }
+
+        var id = options.Temperature == 0 ? top : Draw(top, options, new CounterRandom(options.Seed, RandomPurpose.TokenSampling, request).Double((ulong)position));
+        return new SampledToken(id, (float)(logits[id] - logSumExp));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!_disposed)
+            NativeMemory.AlignedFree(_logits);
+        _disposed = true;
+    }
+
+    /// <summary>The lowest id among those of the largest logit.</summary>
+    private int Top()
+    {
+        var best = Vector512.Create(float.NegativeInfinity);
+        for (var i = 0; i < _padded; i += Lanes)
+            best = Vector512.MaxNative(best, Vector512.Load(_logits + i));
+        var max = float.NegativeInfinity;
+        for (var lane = 0; lane < Lanes; lane++)
+            max = MathF.Max(max, best[lane]);
+        return Math.Max(0, new ReadOnlySpan<float>(_logits, _vocabulary).IndexOf(max));
+    }
+
+    /// <summary>weights = exp((logit − max) / temperature), exactly 0 where that is below e^−87; returns their sum.</summary>
+    private double Weigh(float max, float temperature)
+    {
+        Vector512<float> offset = Vector512.Create(max), divisor = Vector512.Create(temperature), least = Vector512.Create(-87f);
+        double sum = 0;
+        for (var i = 0; i < _padded; i += Lanes)
+        {
+            var x = (Vector512.Load(_logits + i) - offset) / divisor;
+            var weight = Vector512.ConditionalSelect(Vector512.LessThan(x, least), Vector512<float>.Zero, VectorMath.Exp(x));
+            weight.Store(_weights + i);
+            sum += Vector512.Sum(weight);
+        }
+
+        return sum;
+    }
+
+    private void Penalise(ReadOnlySpan<int> history, float penalty)
+    {
+        foreach (var id in history)
+        {
+            if (_seen[id])
+                continue;
+            _seen[id] = true;
+            _logits[id] = _logits[id] > 0 ? _logits[id] / penalty : _logits[id] * penalty;
+        }
+
+        foreach (var id in history)
+            _seen[id] = false;
+    }
+
+    private int Draw(int top, GenerationOptions options, double uniform)
+    {
+        Weigh(_logits[top], (float)options.Temperature);
+        var candidates = options.TopK > 0 && options.TopK < _vocabulary ? MostProbable(options.TopK) : All();
+        if (options.TopP < 1)
+            candidates = Nucleus(candidates, options.TopP);
+        candidates.Sort();
+
+        double kept = 0;
+        foreach (var id in candidates)
+            kept += _weights[id];
+        double threshold = uniform * kept, reached = 0;
+        var last = top;
+        foreach (var id in candidates)
+        {
+            if (_weights[id] == 0)
+                continue;
+            reached += _weights[id];
+            last = id;
+            if (reached > threshold)
+                break;
+        }
+
+        return last;
+    }
+
+    private Span<int> All()
+    {
+        for (var id = 0; id < _vocabulary; id++)
+            _candidates[id] = id;
+        return _candidates;
+    }
+
+    /// <summary>The first <paramref name="count"/> ids of the total order, in any order: a heap whose root is the last of them.</summary>
+    private Span<int> MostProbable(int count)
+    {
+        var heap = _candidates.AsSpan(0, count);
+        var order = new ByLogit(_logits);
+        for (var id = 0; id < count; id++)
+        {
+            var at = id;
+            for (; at > 0 && order.Compare(heap[(at - 1) / 2], id) < 0; at = (at - 1) / 2)
+                heap[at] = heap[(at - 1) / 2];
+            heap[at] = id;
+        }
+
+        for (var id = count; id < _vocabulary; id++)
+        {
+            // Of equal logits the lower id, which came first, stays.
+            if (!(_logits[id] > _logits[heap[0]]))
+                continue;
+            var at = 0;
+            while (2 * at + 1 < count)
+            {
+                var child = 2 * at + 1;
+                if (child + 1 < count && order.Compare(heap[child], heap[child + 1]) < 0)
+                    child++;
+                if (order.Compare(heap[child], id) <= 0)
+                    break;
+                heap[at] = heap[child];
+                at = child;
+            }
+
+            heap[at] = id;
+        }
+
+        return heap;
+    }
+
+    /// <summary>The shortest beginning of the total order over the candidates that holds at least the given share of their weight.</summary>
+    private Span<int> Nucleus(Span<int> candidates, double share)
+    {
+        double total = 0;
+        foreach (var id in candidates)
+            total += _weights[id];
+        // Tokens below half of (1 − share) · total / n weigh less than (1 − share) · total together: the nucleus ends before them.
+        // Usually few are left to be sorted.
+        var least = 0.5 * (1 - share) * total / candidates.Length;
+        var count = 0;
+        foreach (var id in candidates)
+        {
+            if (_weights[id] >= least)
+                candidates[count++] = id;
+        }
+
+        candidates = candidates[..count];
+        candidates.Sort(new ByLogit(_logits));
+        double reached = 0;
+        for (var i = 0; i < candidates.Length; i++)
+        {
+            reached += _weights[candidates[i]];
+            if (reached >= share * total)
+                return candidates[..(i + 1)];
+        }
+
+        return candidates;
+    }
+
+    private readonly struct ByLogit(float* logits) : IComparer<int>
+    {
+        public int Compare(int x, int y)
+        {
+            var byLogit = logits[y].CompareTo(logits[x]);
+            return byLogit != 0 ? byLogit : x.CompareTo(y);
+        }
+    }
+}

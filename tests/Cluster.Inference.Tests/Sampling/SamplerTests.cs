@@ -1,0 +1,141 @@
+using Cluster.Core.Errors;
+using Cluster.Core.Randomness;
+using Cluster.Inference.Sampling;
+using CsCheck;
+
+namespace Cluster.Inference.Tests.Sampling;
+
+public class SamplerTests
+{
+    private static readonly GenerationOptions s_greedy = new() { Temperature = 0 };
+
+    [Fact]
+    public void Choose_AnyOptions_EqualsNaiveReference()
+    {
+        // Logits on a coarse grid tie often; the grid is exact in fp32, and so are the temperatures.
+        var options = Gen.Select(Gen.OneOf(0, 0.5, 1, 2), Gen.Int[0, 40], Gen.OneOf(1, 0.97, 0.6, 0.2, 0.01), Gen.OneOf(1, 1.25, 0.5),
+            (t, k, p, r) => new GenerationOptions { Temperature = t, TopK = k, TopP = p, RepetitionPenalty = r });
+        Gen.Select(Gen.Int[-24, 24].Array[1, 60], Gen.Int[0, 59].Array[0, 12], options, Gen.ULong, Gen.Int[0, 1_000]).Sample((grid, seen, o, seed, position) =>
+        {
+            float[] logits = [.. grid.Select(g => g / 4f)];
+            int[] history = [.. seen.Where(id => id < logits.Length)];
+            o = o with { Seed = seed };
+            using var sampler = new Sampler(logits.Length);
+            var chosen = sampler.Choose(logits, history, o, request: 3, position);
+            Assert.Equal(Naive(logits, history, o, 3, position), chosen.Id);
+            var logSumExp = Math.Log(logits.Sum(l => Math.Exp(l)));
+            Assert.Equal(logits[chosen.Id] - logSumExp, chosen.LogProbability, 1e-5);
+        }, iter: 4_000, seed: "0000KOIPe036");
+    }
+
+    [Fact]
+    public void Choose_LargeVocabulary_EqualsNaiveReference()
+    {
+        var logits = new float[8_190];
+        new CounterRandom(1, RandomPurpose.Synthetic, 0).Normal(logits, 3);
+        using var sampler = new Sampler(logits.Length);
+        GenerationOptions[] cases =
+        [
+            new(), new() { Temperature = 0.7 }, new() { TopK = 40 }, new() { TopK = 1 }, new() { TopP = 0.9 }, new() { TopK = 200, TopP = 0.8, Temperature = 1.5 },
+            new() { TopP = 0.5, RepetitionPenalty = 1.3 },
+        ];
+        foreach (var options in cases)
+        {
+            for (var position = 0; position < 40; position++)
+                Assert.Equal(Naive(logits, [5, 5, 77], options, 0, position), sampler.Choose(logits, [5, 5, 77], options, 0, position).Id);
+        }
+    }
+
+    [Fact]
+    public void Choose_Drawn_FollowsTheDistribution()
+    {
+        float[] logits = [MathF.Log(0.5f), MathF.Log(0.3f), float.NegativeInfinity, MathF.Log(0.2f)];
+        using var sampler = new Sampler(4);
+        var counts = new int[4];
+        for (var position = 0; position < 20_000; position++)
+            counts[sampler.Choose(logits, [], new GenerationOptions { Seed = 1 }, 0, position).Id]++;
+        // Four standard deviations of a binomial of 20,000 are below 283.
+        Assert.InRange(counts[0], 10_000 - 283, 10_000 + 283);
+        Assert.InRange(counts[1], 6_000 - 283, 6_000 + 283);
+        Assert.InRange(counts[3], 4_000 - 283, 4_000 + 283);
+        Assert.Equal(0, counts[2]);
+    }
+
+    [Fact]
+    public void Choose_Greedy_IsLowestIdOfLargestLogit()
+    {
+        using var sampler = new Sampler(5);
+        Assert.Equal(1, sampler.Choose([0, 3, -1, 3, 2], [], s_greedy, 0, 0).Id);
+        Assert.Equal(0, sampler.Choose([7, 7, 7, 7, 7], [], s_greedy, 0, 0).Id);
+    }
+
+    [Fact]
+    public void Choose_RepetitionPenalty_DividesPositiveAndMultipliesNegativeOnce()
+    {
+        var options = s_greedy with { RepetitionPenalty = 2 };
+        using var sampler = new Sampler(3);
+        Assert.Equal(1, sampler.Choose([4, 2.5f, -9], [0], options, 0, 0).Id); // 4 → 2
+        Assert.Equal(0, sampler.Choose([4, 1.5f, -9], [0, 0], options, 0, 0).Id); // once, however often it was seen
+        Assert.Equal(1, sampler.Choose([-2, -3, -9], [0], options, 0, 0).Id); // −2 → −4
+    }
+
+    [Fact]
+    public void Choose_SameKey_SameToken_OtherSeedRequestOrPosition_OtherTokens()
+    {
+        var logits = new float[64];
+        using var sampler = new Sampler(64);
+        int[] Draws(ulong seed, ulong request, int start) =>
+            [.. Enumerable.Range(start, 50).Select(p => sampler.Choose(logits, [], new GenerationOptions { Seed = seed }, request, p).Id)];
+        var draws = Draws(1, 2, 3);
+        Assert.Equal(draws, Draws(1, 2, 3));
+        Assert.NotEqual(draws, Draws(2, 2, 3));
+        Assert.NotEqual(draws, Draws(1, 3, 3));
+        Assert.NotEqual(draws, Draws(1, 2, 4));
+        Assert.Equal(draws[1..], Draws(1, 2, 4)[..^1]); // a position is an address
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void Choose_LogitsNotFinite_SaysSo(float bad)
+    {
+        using var sampler = new Sampler(3);
+        var error = Assert.Throws<UserErrorException>(() => sampler.Choose([0, bad, 1], [], s_greedy, 0, 0));
+        Assert.Contains("damaged", error.Remedy, StringComparison.Ordinal);
+        Assert.Throws<UserErrorException>(() => sampler.Choose([.. Enumerable.Repeat(float.NegativeInfinity, 3)], [], s_greedy, 0, 0));
+        Assert.Equal(2, sampler.Choose([0, float.NegativeInfinity, 1], [], s_greedy, 0, 0).Id);
+    }
+
+    /// <summary>The definition, in double, with sorting.</summary>
+    private static int Naive(float[] logits, int[] history, GenerationOptions options, ulong request, int position)
+    {
+        var penalty = (float)options.RepetitionPenalty;
+        float[] scores = [.. logits.Select((l, id) => !history.Contains(id) ? l : l > 0 ? l / penalty : l * penalty)];
+        int[] order = [.. Enumerable.Range(0, scores.Length).OrderByDescending(id => scores[id]).ThenBy(id => id)];
+        if (options.Temperature == 0)
+            return order[0];
+        if (options.TopK > 0)
+            order = order[..Math.Min(options.TopK, order.Length)];
+        double[] weights = [.. scores.Select(s => Math.Exp((s - (double)scores[order[0]]) / options.Temperature))];
+        var total = order.Sum(id => weights[id]);
+        var kept = new List<int>();
+        foreach (var id in order)
+        {
+            kept.Add(id);
+            if (options.TopP < 1 && kept.Sum(k => weights[k]) >= options.TopP * total)
+                break;
+        }
+
+        kept.Sort();
+        var u = new CounterRandom(options.Seed, RandomPurpose.TokenSampling, request).Double((ulong)position) * kept.Sum(id => weights[id]);
+        double reached = 0;
+        foreach (var id in kept)
+        {
+            reached += weights[id];
+            if (reached > u)
+                return id;
+        }
+
+        return kept[^1];
+    }
+}
