@@ -134,6 +134,12 @@ public sealed class CheckpointStore(string folder, int keep)
         return null;
     }
 
+    /// <summary>The checkpoint in a folder, by its manifest; <see cref="Load"/> checks its files.</summary>
+    /// <exception cref="UserErrorException">There is none, or its manifest is damaged.</exception>
+    public static SavedCheckpoint Open(string path) => StepOf(Path.GetFileName(path)) is >= 0 and var step
+        ? new SavedCheckpoint(path, ReadManifest(path, step))
+        : throw new UserErrorException($"{path} is no checkpoint.", $"Give a folder called {Prefix} and a number.");
+
     /// <summary>Reads a checkpoint's vectors and checks them against the manifest's hashes.</summary>
     /// <param name="checkpoint">From <see cref="Latest"/>, <see cref="List"/> or <see cref="Save"/>.</param>
     /// <param name="layout">Names and places.</param>

@@ -23,6 +23,9 @@ public sealed class RunFolder
     /// <summary>The recipe as resolved, indented JSON.</summary>
     public string Recipe => At("recipe.json");
 
+    /// <summary>What the run was asked for besides its recipe, a <see cref="RunOrigin"/>.</summary>
+    public string Origin => At("origin.json");
+
     /// <summary>Stages done, with times and figures: an array of <see cref="StageRecord"/>.</summary>
     public string Stages => At("stages.json");
 
@@ -99,6 +102,9 @@ public static class StageNames
 
     /// <summary>Documents to ids on disk.</summary>
     public const string Shards = "shards";
+
+    /// <summary>Vocabulary, precision and steps settled: the recipe as resolved.</summary>
+    public const string Plan = "plan";
 
     /// <summary>Ids to a language model.</summary>
     public const string Pretraining = "pretraining";

@@ -10,6 +10,12 @@ namespace Cluster.Core.Runs;
 /// <param name="Figures">Further figures by name, in the order to show them.</param>
 public sealed record StageRecord(string Name, double Seconds, string InputSha256, string OutputSha256, IReadOnlyDictionary<string, string> Figures);
 
+/// <summary>What <c>origin.json</c> says: where a run that goes on finds its text, and how often it went on.</summary>
+/// <param name="CorpusPath">Absolute, or null for the SDK's reference documentation.</param>
+/// <param name="Minutes">Asked for, or null.</param>
+/// <param name="CheckpointsLoaded">How often a training stage began from a checkpoint of its own.</param>
+public sealed record RunOrigin(string? CorpusPath, double? Minutes, int CheckpointsLoaded);
+
 /// <summary>What <c>summary.json</c> says of a run.</summary>
 public sealed record RunSummary
 {
@@ -36,6 +42,9 @@ public sealed record RunSummary
 
     /// <summary>At the end of fine-tuning, nats per token of the assistant; null without fine-tuning.</summary>
     public double? DialogueValidationLoss { get; init; }
+
+    /// <summary>Mean word overlap (F1) of replies with the true answers of held-out questions, 0–1; null without fine-tuning.</summary>
+    public double? HeldOutWordF1 { get; init; }
 
     /// <summary>Tokens of pre-training per second of it, checkpoints and validation included.</summary>
     public required double TokensPerSecond { get; init; }

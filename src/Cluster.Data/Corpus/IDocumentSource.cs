@@ -8,6 +8,9 @@ public interface IDocumentSource
     /// <summary>What is read, as one phrase for plans and reports: "reference documentation in /usr/share/dotnet/packs".</summary>
     string Description { get; }
 
+    /// <summary>Bytes of the files that <see cref="Read"/> will read.</summary>
+    long TotalBytes { get; }
+
     /// <summary>Reads everything. The result is the same for any number of <paramref name="workers"/>.</summary>
     /// <param name="workers">Number of files read at a time, at least 1.</param>
     /// <param name="cancellation">Ends the reading early with an <see cref="OperationCanceledException"/>.</param>

@@ -44,11 +44,20 @@ public sealed class PretrainingStepSource : IStepSource
             _orders[phase] = new SampleOrder(recipe.Seed, phase, windows);
         }
 
-        var held = (validation.Index.Tokens - 2 + recipe.Model.Context) / recipe.Model.Context;
-        if (held < 1)
+        if (validation.Index.Tokens < 2)
             throw new UserErrorException($"The validation text holds only {validation.Index.Tokens} tokens.", "Give more text, or a larger corpus.validation_fraction.");
-        _split = new ValidationSplit(held, recipe.Training.MicroBatch, recipe.Training.Lanes, recipe.Training.EvaluationTokens, _schedule.MicroBatchTokens);
+        _split = SplitOf(recipe, validation.Index.Tokens);
     }
+
+    /// <summary>Tokens that a validation is the mean over: the targets 1 to n of the stream.</summary>
+    /// <param name="recipe">A resolved recipe.</param>
+    /// <param name="streamTokens">Ids of the validation stream.</param>
+    internal static long ValidationTokens(Recipe recipe, long streamTokens) => Math.Min(
+        streamTokens - 1, (long)SplitOf(recipe, streamTokens).BatchesPerLane * recipe.Training.Lanes * recipe.Training.MicroBatch * recipe.Model.Context);
+
+    private static ValidationSplit SplitOf(Recipe recipe, long streamTokens) => new(
+        (streamTokens - 2 + recipe.Model.Context) / recipe.Model.Context, recipe.Training.MicroBatch, recipe.Training.Lanes,
+        recipe.Training.EvaluationTokens, recipe.Training.MicroBatch * recipe.Model.Context);
 
     /// <inheritdoc/>
     public StepPlan Plan(long step)

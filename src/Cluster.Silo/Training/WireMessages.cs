@@ -1,5 +1,6 @@
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
+using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Model.Training;
 
