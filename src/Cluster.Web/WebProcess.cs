@@ -27,7 +27,7 @@ public static class WebProcess
         try
         {
             await using var app = Create(args, out var address);
-            await Console.Out.WriteLineAsync($"Training is live at {address} once a silo of this machine runs; Ctrl-C ends this.");
+            await Console.Out.WriteLineAsync($"Training is live at {address} as soon as a silo runs on this machine. Ctrl-C ends this process.");
             try
             {
                 await app.RunAsync();
@@ -35,6 +35,10 @@ public static class WebProcess
             catch (IOException error) when (error.InnerException is AddressInUseException)
             {
                 throw WebAddress.Occupied(address.Port, error);
+            }
+            catch (Exception) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+            {
+                // Told to end while it still waited for a silo.
             }
 
             return 0;
@@ -65,6 +69,8 @@ public static class WebProcess
             }));
         // The client starts when the first silo answers; page and probes must not wait for that.
         builder.Services.Configure<HostOptions>(options => options.ServicesStartConcurrently = true);
+        // Every second without a silo is a failed connection; /health says so to whoever asks.
+        builder.Logging.AddFilter("Orleans.Runtime.Messaging", LogLevel.Error);
         Configure(builder);
         var app = builder.Build();
         Map(app);
@@ -81,6 +87,7 @@ public static class WebProcess
         builder.Configuration["AllowedHosts"] ??= "localhost;127.0.0.1;[::1]";
         builder.Logging
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)
             .AddFilter("Orleans", LogLevel.Warning)
             .AddFilter("Microsoft.Orleans", LogLevel.Warning);
     }

@@ -1,4 +1,5 @@
 using Cluster.Contracts.Runs;
+using Orleans.Placement;
 
 namespace Cluster.Silo.Runs;
 

@@ -13,7 +13,7 @@ internal sealed class ClusterCheck(IGrainFactory grains) : IHealthCheck
     {
         try
         {
-            await grains.GetGrain<IRunIndexGrain>(IRunIndexGrain.Key).ListAsync().WaitAsync(s_patience, cancellationToken);
+            await grains.Find<IRunIndexGrain>(IRunIndexGrain.Key).ListAsync().WaitAsync(s_patience, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception error) when (error is not OperationCanceledException)

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Orleans;
+using Orleans.Runtime;
 
 namespace Cluster.Web.Api;
 
@@ -32,8 +33,8 @@ internal static class RunEndpoints
 
     private static async Task<IResult> ListAsync(IGrainFactory grains)
     {
-        var names = await Within(grains.GetGrain<IRunIndexGrain>(IRunIndexGrain.Key).ListAsync());
-        var statuses = await Task.WhenAll(names.Take(MostRuns).Select(name => Within(grains.GetGrain<IRunGrain>(name).GetStatusAsync())));
+        var names = await Within(grains.Find<IRunIndexGrain>(IRunIndexGrain.Key).ListAsync());
+        var statuses = await Task.WhenAll(names.Take(MostRuns).Select(name => Within(grains.Find<IRunGrain>(name).GetStatusAsync())));
         return Json(new { Runs = statuses.OfType<RunStatus>() });
     }
 
@@ -52,7 +53,7 @@ internal static class RunEndpoints
     {
         if (run.Length > LongestName)
             return null;
-        var grain = grains.GetGrain<IRunGrain>(run);
+        var grain = grains.Find<IRunGrain>(run);
         return await Within(grain.GetStatusAsync()) is { } status ? (grain, status) : null;
     }
 
@@ -66,7 +67,7 @@ internal static class RunEndpoints
         {
             return await next(context);
         }
-        catch (Exception error) when (error is Orleans.Runtime.OrleansException or TimeoutException or ObjectDisposedException)
+        catch (Exception error) when (error is OrleansException or TimeoutException or ObjectDisposedException)
         {
             return Problem(StatusCodes.Status503ServiceUnavailable, "The cluster does not answer.", "Start a silo, or wait until it has started.");
         }

@@ -6,7 +6,7 @@
     corpus: "Corpus", tokenizer: "Tokenizer", shards: "Shards", pretraining: "Pre-training", fine_tuning: "Fine-tuning", evaluation: "Evaluation",
   };
   const pollMs = 1000;
-  const smoothing = 0.95; // of an exponential mean over steps, corrected for its start
+  const mostAround = 50; // steps on either side that the smoothed loss is a mean of
 
   const at = id => document.getElementById(id);
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -15,11 +15,13 @@
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const absent = "–";
+  const exponential = text => text.replace("e-", "e−").replace("e+", "e");
   const format = {
     whole: value => value == null ? absent : whole.format(value),
     short: value => value == null ? absent : short.format(value),
     loss: value => value == null ? absent : value.toFixed(3),
-    rate: value => value == null ? absent : value === 0 ? "0" : value.toExponential(2).replace("e-", "e−").replace("e+", "e"),
+    rate: value => value == null ? absent : exponential(value.toExponential(2)),
+    rateTick: value => value === 0 ? "0" : exponential(Number(value.toPrecision(3)).toExponential()),
   };
 
   /** Writes text if it changed, so that a selection on the page survives. */
@@ -70,15 +72,18 @@
     shown.latestStage = point.stage;
   }
 
-  /** The training loss without its noise. */
+  /** Means over a window around each step, narrower towards both ends, so that the smoothed curve lags behind nothing. */
   function smooth(values) {
-    let mean = 0, weight = 0;
-    return values.map(value => {
-      if (value == null)
-        return null;
-      mean = smoothing * mean + (1 - smoothing) * value;
-      weight = smoothing * weight + (1 - smoothing);
-      return mean / weight;
+    const sums = [0], counts = [0];
+    for (const value of values) {
+      sums.push(sums.at(-1) + (value ?? 0));
+      counts.push(counts.at(-1) + (value == null ? 0 : 1));
+    }
+    const widest = Math.min(mostAround, Math.round(values.length / 40));
+    return values.map((value, index) => {
+      const around = Math.min(widest, index, values.length - 1 - index);
+      const from = index - around, to = index + around + 1;
+      return value == null ? null : (sums[to] - sums[from]) / (counts[to] - counts[from]);
     });
   }
 
@@ -234,7 +239,7 @@
       width: box.clientWidth || 300, height: box.clientHeight || 180, legend: { show: false },
       cursor: { sync: { key: "steps" }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: false }, y: { range } },
-      axes: [axisOf({ values: (_, ticks) => ticks.map(tick => Number.isInteger(tick) ? format.short(tick) : "") }), axisOf({ values: (_, ticks) => ticks.map(axis), size: 58 })],
+      axes: [axisOf({ values: (_, ticks) => ticks.map(tick => Number.isInteger(tick) ? format.short(tick) : ""), size: 28 }), axisOf({ values: (_, ticks) => ticks.map(axis), size: 58 })],
       series: [{}, ...series],
       hooks: { setCursor: [say], setData: [say] },
     }, [[], ...series.map(() => [])], box);
@@ -269,7 +274,7 @@
           { stroke: () => css("--warm"), width: 1, spanGaps: true, points: { show: true, size: 7, width: 2, fill: () => css("--card") } }],
         tick => String(Number(tick.toPrecision(4))), padded,
         (data, index) => `training ${format.loss(before(data[2], index))}, validation ${format.loss(before(data[3], index))}`),
-      rate: chart("rate", [line("--accent", 2)], format.rate, fromZero, (data, index) => format.rate(before(data[1], index))),
+      rate: chart("rate", [line("--accent", 2)], format.rateTick, fromZero, (data, index) => format.rate(before(data[1], index))),
       speed: chart("speed", [line("--accent", 1.5)], format.short, fromZero, (data, index) => format.whole(before(data[1], index))),
     };
     const curve = shown.curves.get(stage);

@@ -24,12 +24,12 @@ public class RunEndpointsTests(LiveCluster cluster)
     [Fact]
     public async Task Status_ReportedRun_SnakeCase()
     {
-        await cluster.ReportAsync("a run/with ü");
+        await cluster.ReportAsync("a run with ü & \"quotes\"");
 
-        var text = await cluster.Http.GetStringAsync("/api/runs/a%20run%2Fwith%20%C3%BC");
+        var text = await cluster.Http.GetStringAsync("/api/runs/a%20run%20with%20%C3%BC%20%26%20%22quotes%22");
 
         Assert.Equal(
-            """{"run":"a run/with ü","state":"running","stage":"pretraining","fraction":0.25,"message":"step 30 of 120","parameters":3100000,"total_steps":120}""",
+            """{"run":"a run with ü & \"quotes\"","state":"running","stage":"pretraining","fraction":0.25,"message":"step 30 of 120","parameters":3100000,"total_steps":120}""",
             text);
     }
 
