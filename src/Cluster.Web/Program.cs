@@ -1,1 +1,1 @@
-return 0;
+return await Cluster.Web.WebProcess.RunAsync(args);

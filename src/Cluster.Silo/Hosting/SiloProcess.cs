@@ -1,6 +1,7 @@
 using System.Net;
 using Cluster.Core.Errors;
 using Cluster.Silo.DataPlane;
+using Cluster.Silo.Training;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -43,6 +44,7 @@ public static class SiloProcess
         int siloPort = Port("Orleans:Endpoints:SiloPort", 11_111), gatewayPort = Port("Orleans:Endpoints:GatewayPort", 30_000);
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
         builder.Services.AddSingleton(new ExchangeHub(IPAddress.Loopback));
+        builder.Services.AddSingleton<TrainingInstruments>();
         builder.UseOrleans(silo =>
         {
             silo.UseLocalhostClustering(siloPort, gatewayPort, new IPEndPoint(IPAddress.Loopback, primary));

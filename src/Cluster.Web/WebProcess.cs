@@ -1,0 +1,104 @@
+using Cluster.Core.Errors;
+using Cluster.ServiceDefaults;
+using Cluster.Web.Api;
+using Cluster.Web.Pages;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Configuration;
+using Orleans.Hosting;
+
+namespace Cluster.Web;
+
+/// <summary>
+/// The live page, its API, health and metrics: as a process of its own, which is a client of the cluster, or inside a process that hosts
+/// a silo. Configuration: <c>Cluster:WebPort</c> and <c>Cluster:PrimaryGatewayPort</c>, the gateway of a silo on this machine.
+/// </summary>
+public static class WebProcess
+{
+    /// <summary>Runs until the process is told to end. A cluster that is not there yet is waited for.</summary>
+    /// <returns>The process's exit code: 1 after a mistake of the user's, which is printed.</returns>
+    public static async Task<int> RunAsync(string[] args)
+    {
+        try
+        {
+            await using var app = Create(args, out var address);
+            await Console.Out.WriteLineAsync($"Training is live at {address} as soon as a silo runs on this machine. Ctrl-C ends this process.");
+            try
+            {
+                await app.RunAsync();
+            }
+            catch (IOException error) when (error.InnerException is AddressInUseException)
+            {
+                throw WebAddress.Occupied(address.Port, error);
+            }
+            catch (Exception) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+            {
+                // Told to end while it still waited for a silo.
+            }
+
+            return 0;
+        }
+        catch (UserErrorException error)
+        {
+            await Console.Error.WriteLineAsync(error.Message);
+            return 1;
+        }
+    }
+
+    /// <summary>Builds the process of its own without starting it.</summary>
+    /// <param name="args">Configuration, as <c>--Cluster:WebPort=8081</c>.</param>
+    /// <param name="address">Where it will listen.</param>
+    /// <exception cref="UserErrorException">A port is none, or occupied though asked for.</exception>
+    public static WebApplication Create(string[] args, out Uri address)
+    {
+        var builder = WebApplication.CreateBuilder(args);
+        address = WebAddress.Choose(WebAddress.Asked(builder.Configuration));
+        builder.WebHost.UseUrls(address.AbsoluteUri);
+        var gateway = builder.Configuration["Cluster:PrimaryGatewayPort"] is { } text ? WebAddress.Port("Cluster:PrimaryGatewayPort", text) : 30_000;
+        builder.UseOrleansClient(client => client
+            .UseLocalhostClustering(gateway)
+            .UseConnectionRetryFilter(async (_, cancellation) =>
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), cancellation);
+                return true;
+            }));
+        // The client starts when the first silo answers; page and probes must not wait for that.
+        builder.Services.Configure<HostOptions>(options => options.ServicesStartConcurrently = true);
+        // Every second without a silo is a failed connection; /health says so to whoever asks.
+        builder.Logging.AddFilter("Orleans.Runtime.Messaging", LogLevel.Error);
+        Configure(builder);
+        var app = builder.Build();
+        Map(app);
+        return app;
+    }
+
+    /// <summary>Adds what the endpoints need; a silo or a client of one is the caller's to add.</summary>
+    public static void Configure(IHostApplicationBuilder builder)
+    {
+        builder.AddServiceDefaults();
+        builder.Services.AddHealthChecks().AddCheck<ClusterCheck>("cluster", tags: [ServiceDefaultsExtensions.Ready]);
+        builder.Services.AddProblemDetails();
+        // Only names of this machine: a foreign site whose name was pointed at loopback cannot read what is served here.
+        builder.Configuration["AllowedHosts"] ??= "localhost;127.0.0.1;[::1]";
+        builder.Logging
+            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)
+            .AddFilter("Orleans", LogLevel.Warning)
+            .AddFilter("Microsoft.Orleans", LogLevel.Warning);
+    }
+
+    /// <summary>Adds the endpoints: page, API, health, metrics.</summary>
+    public static void Map(WebApplication app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        PageEndpoints.Map(app);
+        RunEndpoints.Map(app);
+        app.MapServiceDefaults();
+    }
+}
