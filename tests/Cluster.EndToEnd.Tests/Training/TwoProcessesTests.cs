@@ -1,10 +1,12 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Core.Models;
 using Cluster.Core.Randomness;
 using Cluster.Core.Recipes;
+using Cluster.Core.Runs;
 using Cluster.Data.Shards;
 using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -66,7 +68,7 @@ public sealed class TwoProcessesTests : IAsyncLifetime
 
         var killed = Start("killed", recipe, ["first", "second", "second"], steps: 40, out var coordinator);
         await killed;
-        var before = await coordinator.WaitForStepAsync(10);
+        var before = await coordinator.WaitForProgressAsync(9);
         Assert.Null(before.Stopped);
         _other!.Kill(); // SIGKILL: no word of farewell
         var progress = await Finish(coordinator, 40);
@@ -75,7 +77,7 @@ public sealed class TwoProcessesTests : IAsyncLifetime
         Assert.Equal(alone.WeightsSha256, together.WeightsSha256);
         Assert.Equal(alone.WeightsSha256, survived.WeightsSha256);
         Assert.NotEqual(alone.WeightsSha256, otherSeed.WeightsSha256);
-        Assert.Equal(1, progress.Replicas);
+        Assert.Single(progress.Replicas);
         Assert.True(progress.Generation >= 3, $"two replicas died, but the generation is {progress.Generation}");
     }
 
@@ -88,39 +90,47 @@ public sealed class TwoProcessesTests : IAsyncLifetime
 
     private Task Start(string run, Recipe recipe, string[] silos, long steps, out IAllReduceGrain coordinator)
     {
-        var keys = silos.Select((silo, slot) => new ReplicaKey(run, silo, slot).ToString()).ToArray();
-        coordinator = Grains.GetGrain<IAllReduceGrain>(run);
-        return coordinator.StartAsync(new TrainingJob(run, RecipeJson.Canonical(recipe), _folder, keys, steps, [1, 2, 3]));
+        var key = TrainingJob.KeyOf(run, StageNames.Pretraining);
+        var keys = silos.Select((silo, slot) => new ReplicaKey(key, silo, slot).ToString()).ToArray();
+        var job = new TrainingJob(run, StageNames.Pretraining, RecipeJson.Canonical(recipe), _folder, keys, 0, steps, null, [1, 2, 3]);
+        var reducing = coordinator = Grains.GetGrain<IAllReduceGrain>(key);
+        return Begin();
+
+        async Task Begin()
+        {
+            await Grains.GetGrain<IShardGrain>(key).OpenAsync(job);
+            await reducing.StartAsync(job);
+        }
     }
 
-    private static async Task<TrainingProgress> Finish(IAllReduceGrain coordinator, long steps)
+    private static async Task<CoordinatorProgress> Finish(IAllReduceGrain coordinator, long steps)
     {
         while (true)
         {
-            var progress = await coordinator.WaitForStepAsync(steps);
+            var progress = await coordinator.WaitForProgressAsync(steps);
             Assert.Null(progress.Stopped);
             if (progress.Finished)
                 return progress;
         }
     }
 
-    private Task<ReplicaState> State(string run, string silo) => Grains.GetGrain<IReplicaGrain>(new ReplicaKey(run, silo, 0).ToString()).GetStateAsync(40);
+    private Task<ReplicaState> State(string run, string silo) => Grains.GetGrain<IReplicaGrain>(new ReplicaKey(TrainingJob.KeyOf(run, StageNames.Pretraining), silo, 0).ToString()).GetStateAsync(40);
 
     private IGrainFactory Grains => _host!.Services.GetRequiredService<IGrainFactory>();
 
-    private static Recipe Recipe(ulong seed) => new()
+    private static Recipe Recipe(ulong seed) => new Recipe
     {
         Seed = seed,
         Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 32, Vocabulary = 512 },
-        Training = new TrainingRecipe { Steps = 40, Lanes = 6, MicroBatch = 2, Precision = Precision.Fp32 },
-    };
+        Training = new TrainingRecipe { Steps = 40, Lanes = 6, MicroBatch = 2 },
+    }.Resolved(512, 0, Precision.Fp32);
 
     private void WriteShards()
     {
         var random = new CounterRandom(1, RandomPurpose.Synthetic, 0);
-        foreach (var dataset in new[] { "train", "train_best" })
+        foreach (var dataset in new[] { Datasets.Train, Datasets.TrainBest, Datasets.Validation })
         {
-            using var writer = new ShardWriter(Path.Combine(_folder, dataset), ShardLayout.Stream, 512, "none");
+            using var writer = new ShardWriter(new RunFolder(_folder).Dataset(dataset), ShardLayout.Stream, 512, "none");
             writer.Append([.. Enumerable.Range(0, 20_000).Select(i => (int)random.Below((ulong)i, 512))]);
             writer.Complete();
         }
