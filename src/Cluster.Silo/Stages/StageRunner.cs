@@ -77,6 +77,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
 
         public async Task<RunSummary> RunAsync()
         {
+            using var folderLock = TakeLock();
             Begin();
             var source = CorpusBuilder.Source(_origin.CorpusPath);
             Plan(source);
@@ -88,6 +89,24 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             var tuned = _recipe.FineTuning.Steps > 0 && !StopsEarly ? await TrainAsync(StageNames.FineTuning, pretrained.Checkpoint.Path, peak) : null;
             var (heldOut, overlap) = tuned is null ? ([], null) : Evaluate();
             return Summarise(pretrained, tuned, peak, heldOut, overlap);
+        }
+
+        /// <summary>Keeps a second process from working on the same run.</summary>
+        private FileStream TakeLock()
+        {
+            try
+            {
+                Directory.CreateDirectory(_folder.Path);
+                return new FileStream(_folder.Lock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+            }
+            catch (IOException error) when (File.Exists(_folder.Lock))
+            {
+                throw new UserErrorException($"Another process works on the run in {_folder.Path}.", "Wait for it or end it, or choose another folder.", error);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                throw new UserErrorException($"The run cannot be written to {_folder.Path}: {error.Message}", "Choose a folder that is writable.", error);
+            }
         }
 
         /// <summary>Takes up the folder: a run that was begun there goes on with its own recipe and source.</summary>

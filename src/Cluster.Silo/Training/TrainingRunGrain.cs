@@ -145,7 +145,9 @@ public sealed partial class TrainingRunGrain(ILogger<TrainingRunGrain> logger) :
     private async Task<(string State, string? Reason)> TrainAsync()
     {
         var folder = new RunFolder(Job.RunPath);
-        _lines.AddRange(MetricsFile.Rewind(folder, Job.Stage, Job.FirstStep));
+        // What an earlier process trained is history: for those who look at the run, not news for those who wait for steps.
+        GrainFactory.GetGrain<IRunGrain>(Job.Run).AppendMetricsAsync(MetricsFile.Rewind(folder, Job.Stage, Job.FirstStep)).Ignore();
+        _tokens = StageSchedule.Of(_recipe, Job.Stage).TokensUntil(Job.FirstStep);
         await Schedule.OpenAsync(Job);
         await Shards.OpenAsync(Job);
         await Checkpoints.OpenAsync(CheckpointsFolder);
