@@ -71,7 +71,7 @@ public sealed record CheckpointManifest
     /// <summary>The tensor files.</summary>
     public required IReadOnlyList<CheckpointFile> Files { get; init; }
 
-    /// <summary>SHA-256 of this manifest's one-line JSON with this field empty: a changed step or loss is found like a changed weight.</summary>
+    /// <summary>SHA-256 of this manifest's one-line JSON with this field empty: a changed step is found like a changed weight.</summary>
     public required string ManifestSha256 { get; init; }
 
     /// <summary>The manifest with its own hash filled in.</summary>

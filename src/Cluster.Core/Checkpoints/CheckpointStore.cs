@@ -37,7 +37,9 @@ public sealed class CheckpointStore(string folder, int keep)
     private const string Deleting = ".deleting";
 
     private readonly string _folder = Path.GetFullPath(folder);
-    private readonly int _keep = keep >= 1 ? keep : throw new ArgumentOutOfRangeException(nameof(keep), keep, "At least one checkpoint stays.");
+    private readonly int _keep = keep >= 1
+        ? keep
+        : throw new ArgumentOutOfRangeException(nameof(keep), keep, "At least one checkpoint stays.");
 
     /// <summary>
     /// Saves a checkpoint, then deletes the ones of earlier steps beyond the number to keep. One of the same step is replaced; ones
@@ -51,7 +53,11 @@ public sealed class CheckpointStore(string folder, int keep)
     /// <exception cref="UserErrorException">It cannot be written; the earlier ones are as they were.</exception>
     /// <exception cref="ArgumentException">A length, padding or number is not as described; nothing is written.</exception>
     public SavedCheckpoint Save(
-        CheckpointState state, ParameterLayout layout, ReadOnlySpan<float> parameters, ReadOnlySpan<float> firstMoments, ReadOnlySpan<float> secondMoments)
+        CheckpointState state,
+        ParameterLayout layout,
+        ReadOnlySpan<float> parameters,
+        ReadOnlySpan<float> firstMoments,
+        ReadOnlySpan<float> secondMoments)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(state.Step);
         if (!double.IsFinite(state.Seconds) || !double.IsFinite(state.BestValidationLoss ?? 0))
@@ -146,7 +152,7 @@ public sealed class CheckpointStore(string folder, int keep)
     /// <param name="parameters">Filled, padding with zeros; undefined after an error.</param>
     /// <param name="firstMoments">Filled alike; empty, together with the second, for the parameters alone.</param>
     /// <param name="secondMoments">Filled alike; empty, together with the first, for the parameters alone.</param>
-    /// <exception cref="UserErrorException">A file is missing or damaged, or is of a model of another shape: the message names the tensor.</exception>
+    /// <exception cref="UserErrorException">A file is missing or damaged, or of a model of another shape: the message names the tensor.</exception>
     public static void Load(
         SavedCheckpoint checkpoint, ParameterLayout layout, Span<float> parameters, Span<float> firstMoments, Span<float> secondMoments)
     {
@@ -337,7 +343,8 @@ public sealed class CheckpointStore(string folder, int keep)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UserErrorException($"The checkpoints in {_folder} cannot be listed ({e.Message}).", "Check that the folder may be read.", e);
+            throw new UserErrorException(
+                $"The checkpoints in {_folder} cannot be listed ({e.Message.TrimEnd('.')}).", "Check that the folder may be read.", e);
         }
     }
 
@@ -347,9 +354,8 @@ public sealed class CheckpointStore(string folder, int keep)
     {
         if (name.EndsWith(Replaced, StringComparison.Ordinal))
             name = name[..^Replaced.Length];
-        return long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) && FolderName(step) == name
-            ? step
-            : -1;
+        var isNumber = long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step);
+        return isNumber && FolderName(step) == name ? step : -1;
     }
 
     private static CheckpointManifest ReadManifest(string checkpoint, long step)
@@ -410,7 +416,10 @@ public sealed class CheckpointStore(string folder, int keep)
                 if (reader.Find(name) is not { } tensor)
                     throw OtherModel($"{path} has no tensor {name}, which the model needs");
                 if (!tensor.Shape.SequenceEqual(shape))
-                    throw OtherModel($"{path} has the tensor {name} as [{string.Join(", ", tensor.Shape)}], the model as [{string.Join(", ", shape)}]");
+                {
+                    throw OtherModel(
+                        $"{path} has the tensor {name} as [{string.Join(", ", tensor.Shape)}], the model as [{string.Join(", ", shape)}]");
+                }
             }
         }
 

@@ -35,7 +35,8 @@ public static class Safetensors
     /// <param name="tensors">All tensors, in the order in which they will be written.</param>
     /// <param name="metadata">Text by name for the header.</param>
     /// <exception cref="UserErrorException">It cannot be written.</exception>
-    public static SafetensorsWriter Create(string path, IReadOnlyList<TensorShape> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+    public static SafetensorsWriter Create(
+        string path, IReadOnlyList<TensorShape> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
         new(path, tensors, metadata ?? new Dictionary<string, string>());
 
     /// <summary>Opens a file and checks its header against the format and its length.</summary>

@@ -141,7 +141,11 @@ internal sealed record SafetensorsHeader(IReadOnlyList<TensorEntry> Tensors, IRe
         }
 
         if (begin > end || end - begin != bytes)
-            throw new FormatException($"the tensor {name}, {type} [{string.Join(", ", shape)}], needs {bytes} bytes and lies at {begin} to {end}");
+        {
+            throw new FormatException(
+                $"the tensor {name}, {type} [{string.Join(", ", shape)}], needs {bytes} bytes and lies at {begin} to {end}");
+        }
+
         return new TensorEntry(name, type, shape, begin, end);
     }
 
@@ -162,7 +166,7 @@ internal sealed record SafetensorsHeader(IReadOnlyList<TensorEntry> Tensors, IRe
         foreach (var tensor in tensors)
         {
             if (tensor.Begin != offset)
-                throw new FormatException($"the tensor {tensor.Name} begins at byte {tensor.Begin} of the data and not at {offset}, where the one before ends");
+                throw new FormatException($"the tensor {tensor.Name} begins at byte {tensor.Begin} of the data and not at {offset}");
             offset = tensor.End;
         }
 

@@ -126,6 +126,7 @@ public sealed class SafetensorsReader : IDisposable
     }
 
     private UserErrorException Unreadable(Exception e) => e is FormatException
-        ? new UserErrorException($"{_path} is no valid safetensors file: {e.Message}.", "It was cut short or changed; restore it, or use another one.", e)
-        : new UserErrorException($"{_path} cannot be read ({e.Message}).", "Check that it exists and may be read.", e);
+        ? new UserErrorException(
+            $"{_path} is no valid safetensors file: {e.Message}.", "It was cut short or changed; restore it, or use another one.", e)
+        : new UserErrorException($"{_path} cannot be read ({e.Message.TrimEnd('.')}).", "Check that it exists and may be read.", e);
 }

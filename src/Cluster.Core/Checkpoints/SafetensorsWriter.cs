@@ -20,7 +20,7 @@ public sealed class SafetensorsWriter : IDisposable
         _header = SafetensorsHeader.Place(tensors, metadata);
         var json = _header.ToBytes();
         if (json.Length > Safetensors.HeaderLimit)
-            throw new ArgumentException($"The header takes {json.Length} bytes; the format allows {Safetensors.HeaderLimit}.", nameof(tensors));
+            throw new ArgumentException($"The header takes {json.Length} bytes, {Safetensors.HeaderLimit} are allowed.", nameof(tensors));
         var length = new byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(length, json.Length);
         FileStream? file = null;
@@ -55,8 +55,9 @@ public sealed class SafetensorsWriter : IDisposable
     {
         if (_written == _header.Tensors.Count || _header.Tensors[_written].Name != name)
             throw new InvalidOperationException($"The tensor {name} is not the next one.");
-        if (_header.Tensors[_written].Count != values.Length)
-            throw new ArgumentException($"The tensor {name} has {_header.Tensors[_written].Count} values, {values.Length} were given.", nameof(values));
+        var count = _header.Tensors[_written].Count;
+        if (count != values.Length)
+            throw new ArgumentException($"The tensor {name} has {count} values, {values.Length} were given.", nameof(values));
         try
         {
             while (!values.IsEmpty)
@@ -106,5 +107,5 @@ public sealed class SafetensorsWriter : IDisposable
     }
 
     private UserErrorException Unwritable(Exception e) =>
-        new($"{_path} cannot be written ({e.Message}).", "Check that the folder is writable and the disk has space.", e);
+        new($"{_path} cannot be written ({e.Message.TrimEnd('.')}).", "Check that the folder is writable and the disk has space.", e);
 }
