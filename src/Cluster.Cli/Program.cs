@@ -1,1 +1,3 @@
-return 0;
+using Cluster.Cli.Hosting;
+
+return await CommandLine.RunAsync(args, CliEnvironment.OfProcess());

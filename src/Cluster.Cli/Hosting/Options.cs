@@ -1,0 +1,51 @@
+using System.CommandLine;
+using Cluster.Core.Errors;
+
+namespace Cluster.Cli.Hosting;
+
+/// <summary>Options that several verbs share, and checks of their values.</summary>
+public static class Options
+{
+    /// <summary>The result record as JSON instead of a table.</summary>
+    public static Option<bool> Json() => new("--json") { Description = "Print the result as JSON." };
+
+    /// <summary>The tokenizer to use.</summary>
+    public static Option<string> Tokenizer() => new("--tokenizer") { Description = "A tokenizer.json.", HelpName = "FILE", Required = true };
+
+    /// <summary>The text to learn from.</summary>
+    public static Option<string?> Corpus(string otherwise) => new("--corpus")
+    {
+        Description = $"A folder or file of text (.txt, .md, .jsonl, .xml){otherwise}.",
+        HelpName = "PATH",
+    };
+
+    /// <summary>Fields of the recipe to replace.</summary>
+    public static Option<string[]> Set() => new("--set")
+    {
+        Description = "Replace a field of the recipe, such as training.learning_rate=3e-4; may be given again.",
+        HelpName = "FIELD=VALUE",
+        DefaultValueFactory = _ => [],
+    };
+
+    /// <summary>Replicas to train with.</summary>
+    public static Option<int?> Replicas() => new("--replicas")
+    {
+        Description = "Replicas that share the work, 1 to 256; the result is the same for any number. As many as there are cores and lanes if not given.",
+        HelpName = "N",
+    };
+
+    /// <summary>Port of the page.</summary>
+    public static Option<int?> WebPort() => new("--web-port")
+    {
+        Description = "Port of the page where the run can be watched, 1 to 65535; 8080 or another free one if not given.",
+        HelpName = "N",
+    };
+
+    /// <summary>Refuses a whole number out of its range.</summary>
+    /// <exception cref="UserErrorException">It names option, value and range.</exception>
+    public static void Check(string option, long? value, long low, long high)
+    {
+        if (value < low || value > high)
+            throw new UserErrorException($"{option} is {value}.", FormattableString.Invariant($"Give a whole number from {low:#,0} to {high:#,0}."));
+    }
+}
