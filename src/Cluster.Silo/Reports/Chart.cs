@@ -18,12 +18,14 @@ internal sealed class Chart
     private static readonly Color s_ink = Color.FromHex("#333333");
     private static readonly Color s_pale = Color.FromHex("#8A8A8A");
     private readonly Plot _plot = new();
+    private readonly List<(double Step, string Name)> _marks = [];
+    private readonly bool _fromZero;
 
     /// <param name="vertical">The vertical axis's title with its unit.</param>
     /// <param name="fromZero">Whether the vertical axis starts at 0.</param>
     public Chart(string vertical, bool fromZero)
     {
-        FromZero = fromZero;
+        _fromZero = fromZero;
         _plot.FigureBackground.Color = Colors.White;
         _plot.DataBackground.Color = Colors.White;
         _plot.Grid.MajorLineColor = Color.FromHex("#EBEBEB");
@@ -32,8 +34,10 @@ internal sealed class Chart
         _plot.Axes.Color(s_ink);
         _plot.Axes.Bottom.Label.Bold = false;
         _plot.Axes.Left.Label.Bold = false;
-        _plot.Axes.Bottom.TickGenerator = new NumericAutomatic { LabelFormatter = Label, IntegerTicksOnly = true };
-        _plot.Axes.Left.TickGenerator = new NumericAutomatic { LabelFormatter = Label };
+        _plot.Axes.Bottom.TickGenerator = new NumericAutomatic { LabelFormatter = Label, IntegerTicksOnly = true, TickDensity = 0.7 };
+        _plot.Axes.Left.TickGenerator = new NumericAutomatic { LabelFormatter = Label, TickDensity = 0.7 };
+        _plot.Axes.Bottom.MinorTickStyle.Length = 0;
+        _plot.Axes.Left.MinorTickStyle.Length = 0;
         _plot.Axes.Top.FrameLineStyle.Width = 0;
         _plot.Axes.Right.FrameLineStyle.Width = 0;
     }
@@ -43,8 +47,6 @@ internal sealed class Chart
 
     /// <summary>Orange.</summary>
     public static Color Orange { get; } = Color.FromHex("#D1571A");
-
-    private bool FromZero { get; }
 
     /// <summary>Adds a curve; one of a single point shows as a dot.</summary>
     public void Line(Curve curve, string name, Color color, bool faint = false, bool markers = false)
@@ -67,19 +69,38 @@ internal sealed class Chart
         _marks.Add((step, name));
     }
 
-    private readonly List<(double Step, string Name)> _marks = [];
-
     /// <summary>Draws the chart.</summary>
     public byte[] Png()
+    {
+        SetLimits();
+        NameMarks();
+        var legend = _plot.ShowLegend(Edge.Top);
+        legend.Padding = new PixelPadding(0);
+        _plot.Legend.Orientation = Orientation.Horizontal;
+        _plot.Legend.OutlineWidth = 0;
+        _plot.Legend.ShadowColor = Colors.Transparent;
+        _plot.Legend.FontSize = 13;
+        _plot.Font.Set(ReportFont.Registered);
+        return _plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png);
+    }
+
+    private void SetLimits()
     {
         _plot.Axes.Margins(horizontal: 0.02, vertical: 0.06);
         _plot.Axes.AutoScale();
         var limits = _plot.Axes.GetLimits();
-        if (FromZero)
-            _plot.Axes.SetLimitsY(Math.Min(0, limits.Bottom), Math.Max(limits.Top, double.Epsilon));
+        // Curves that start at zero stay near their top: the names of marks get a stretch above them.
+        var headroom = _marks.Count == 0 ? 1 : 1.25;
+        if (_fromZero)
+            _plot.Axes.SetLimitsY(Math.Min(0, limits.Bottom), Math.Max(limits.Top * headroom, 1e-12));
+    }
+
+    private void NameMarks()
+    {
+        var top = _plot.Axes.GetLimits().Top;
         foreach (var (step, name) in _marks)
         {
-            var text = _plot.Add.Text(name, step, _plot.Axes.GetLimits().Top);
+            var text = _plot.Add.Text(name, step, top);
             text.LabelFontSize = 12;
             text.LabelFontColor = s_pale;
             text.LabelRotation = 90;
@@ -87,14 +108,6 @@ internal sealed class Chart
             text.OffsetX = 4;
             text.OffsetY = 6;
         }
-
-        _plot.ShowLegend(Edge.Top);
-        _plot.Legend.Orientation = Orientation.Horizontal;
-        _plot.Legend.OutlineWidth = 0;
-        _plot.Legend.ShadowColor = Colors.Transparent;
-        _plot.Legend.FontSize = 13;
-        _plot.Font.Set(ReportFont.Registered);
-        return _plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png);
     }
 
     private static string Label(double value) =>

@@ -62,7 +62,7 @@ internal static class DataCard
     {
         page.Heading(2, "Overlap of held-out text with training text");
         page.Paragraph(
-            "An n-gram is n words in a row, lower-cased; what overlaps was seen in training, so held-out figures flatter by that much. "
+            "An n-gram is n words in a row, lower-cased. What also occurs in training text was seen before, which flatters held-out figures. "
             + "Exact duplicates of whole documents are removed before the split.");
         page.Table("lrrrrrrrrr",
             [

@@ -1,5 +1,6 @@
 // Enters: a run's summary. Leaves: model_card.md. Does not know: files.
 
+using System.Globalization;
 using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
@@ -33,7 +34,7 @@ internal static class ModelCard
     private static void Description(Markdown page, RunSummary summary, CorpusReport? corpus)
     {
         var kind = IsTuned(summary) ? "pre-trained on text and fine-tuned for dialogue" : "pre-trained on text, not fine-tuned";
-        var source = corpus is null ? "" : $" Its text is {Text(corpus.Source)}.";
+        var source = corpus is null ? "" : $" Source of its text: {Text(corpus.Source)}.";
         page.Paragraph($"A decoder-only transformer of {Count(summary.Parameters)} parameters, {kind}.{source}");
         page.Table("ll", ["identity", "SHA-256"], [["weights", Code(summary.WeightsSha256)], ["recipe", Code(summary.RecipeSha256)]]);
     }
@@ -153,7 +154,7 @@ internal static class ModelCard
             ["weight decay", Setting(training.WeightDecay)],
             ["largest gradient norm", training.ClipNorm == 0 ? "no limit" : Setting(training.ClipNorm)],
             ["precision", training.Precision.ToString().ToLowerInvariant()],
-            ["seed", summary.Recipe.Seed.ToString(System.Globalization.CultureInfo.InvariantCulture)],
+            ["seed", summary.Recipe.Seed.ToString(CultureInfo.InvariantCulture)],
             ["phases", Text(string.Join(", ", summary.Recipe.Phases.Select(phase => phase.Name.Replace('_', ' '))))],
         ]);
         page.Paragraph(

@@ -171,7 +171,8 @@ internal static class ReportPage
             + (summary.Recipe.Training.Patience == 0 && StoppedAfter(summary.Recipe, metrics) is { } steps ? $" --steps {steps}" : "")
             + " --out ../again";
         page.Heading(2, "How to reproduce");
-        page.Paragraph("In this folder, whose `recipe.json` holds the recipe as resolved, with the same text at hand:");
+        page.Paragraph("In this folder, whose `recipe.json` holds the recipe as resolved, with the same text at hand (`cluster` is the packed tool, or "
+            + "`dotnet run -c Release --project CLONE/src/Cluster.Cli --`):");
         page.CodeBlock(command);
         var hash = corpus is null ? "" : $" The text is the same if the data card's content SHA-256 is {Code(corpus.ContentSha256)}.";
         page.Paragraph(

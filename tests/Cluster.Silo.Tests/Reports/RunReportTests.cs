@@ -16,7 +16,7 @@ public sealed class RunReportTests : IDisposable
     [Fact]
     public void Write_WholeRun_FilesAreThereAndPlotsEmbedded()
     {
-        Write();
+        Write(metrics: Runs.Metrics());
         var files = Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(_folder.Path, path));
         Assert.Equal(["data_card.md", "model_card.md", .. s_plots.Select(name => $"plots/{name}.png"), "report.md"], files.Order(StringComparer.Ordinal));
         var report = File.ReadAllText(_folder.Report);
@@ -230,12 +230,12 @@ public sealed class RunReportTests : IDisposable
     [Fact]
     public void Write_Twice_SameBytes()
     {
-        Write();
+        Write(metrics: Runs.Metrics());
         var first = Contents();
-        Write();
+        Write(metrics: Runs.Metrics());
         Assert.Equal(first, Contents());
         // Negative control: another figure is another report.
-        Write(Runs.Summary with { ValidationLoss = 2.4 });
+        Write(Runs.Summary with { ValidationLoss = 2.4 }, Runs.Metrics());
         Assert.NotEqual(first, Contents());
 
         string[] Contents() =>
@@ -256,7 +256,7 @@ public sealed class RunReportTests : IDisposable
     private void Write(
         RunSummary? summary = null, IReadOnlyList<MetricPoint>? metrics = null, IReadOnlyList<Sample>? samples = null,
         IReadOnlyList<Sample>? heldOut = null, CorpusReport? corpus = null) =>
-        RunReport.Write(_folder, summary ?? Runs.Summary, metrics ?? Runs.Metrics(), samples ?? Runs.Samples(), heldOut ?? Runs.HeldOut, corpus ?? Runs.Corpus);
+        RunReport.Write(_folder, summary ?? Runs.Summary, metrics ?? [], samples ?? Runs.Samples(), heldOut ?? Runs.HeldOut, corpus ?? Runs.Corpus);
 
     /// <summary>A table's lines all have the columns of its first; a line with a bare pipe outside one is an error.</summary>
     private static void AssertTablesAreWhole(string markdown)
