@@ -94,7 +94,7 @@ public sealed class CliEnvironment
             OutputIsTerminal = !System.Console.IsOutputRedirected,
             ErrorIsTerminal = !System.Console.IsErrorRedirected,
             Interrupts = new Interrupts(End),
-            RunHost = () => throw new UserErrorException("This build cannot train yet.", "Build a newer version."),
+            RunHost = () => new EmbeddedRunHost(),
         };
     }
 }
