@@ -46,7 +46,7 @@ public sealed unsafe class Gemm : IDisposable
     private const long LeastShare = 1 << 20;
 
     private readonly Part[] _parts;
-    private readonly CountdownEvent _running = new(1);
+    private readonly SemaphoreSlim _finished = new(0);
     private GemmOperand _a, _b;
     private float* _c;
     private int _m, _n, _k, _cStride, _shares;
@@ -88,11 +88,11 @@ public sealed unsafe class Gemm : IDisposable
             return;
         }
 
-        _running.Reset(_shares - 1);
         for (var i = 1; i < _shares; i++)
             _parts[i].Wake();
         _parts[0].Run();
-        _running.Wait();
+        for (var i = 1; i < _shares; i++)
+            _finished.Wait();
     }
 
     /// <inheritdoc/>
@@ -100,7 +100,7 @@ public sealed unsafe class Gemm : IDisposable
     {
         foreach (var part in _parts)
             part.Dispose();
-        _running.Dispose();
+        _finished.Dispose();
     }
 
     /// <summary>One thread's buffers and its share of the result: rows or columns, whichever are more, so that less is packed twice.</summary>
@@ -151,7 +151,7 @@ public sealed unsafe class Gemm : IDisposable
                 if (_stopping)
                     return;
                 Run();
-                _gemm._running.Signal();
+                _gemm._finished.Release();
             }
         }
 

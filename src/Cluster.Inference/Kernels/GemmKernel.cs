@@ -2,6 +2,7 @@
 // go by. Enters: packed panels. Leaves: a tile of c. Does not know: operand layouts, blocking, edges.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Cluster.Inference.Kernels;
 
@@ -34,6 +35,9 @@ internal static unsafe class GemmKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Tile(float* a, float* b, float* c, nint stride, int chunks, bool add)
     {
+        if (Sse.IsSupported)
+            Fetch(c, stride);
+
         Vector512<float> c00 = Vector512<float>.Zero, c01 = c00;
         Vector512<float> c10 = Vector512<float>.Zero, c11 = c10;
         Vector512<float> c20 = Vector512<float>.Zero, c21 = c20;
@@ -148,6 +152,19 @@ internal static unsafe class GemmKernel
         Put(c + 1 * stride, c10, c11, add);
         Put(c + 2 * stride, c20, c21, add);
         Put(c + 3 * stride, c30, c31, add);
+    }
+
+    /// <summary>Asks for the tile of c, which is needed only when the panels have gone by.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(float* c, nint stride)
+    {
+        for (var row = 0; row < PanelRows; row++, c += stride)
+        {
+            // A row of 32 floats that starts in the middle of a cache line reaches into a third.
+            Sse.Prefetch0(c);
+            Sse.Prefetch0(c + 16);
+            Sse.Prefetch0(c + 31);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

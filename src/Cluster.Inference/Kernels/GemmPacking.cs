@@ -24,40 +24,50 @@ internal static unsafe class GemmPacking
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PackLeft(float* source, nint stride, bool transposed, int rows, int depth, float* panels)
     {
-        var chunks = (depth + Chunk - 1) / Chunk;
+        int whole = depth / Chunk, tail = depth % Chunk, chunks = whole + (tail > 0 ? 1 : 0);
         var panelSize = (nint)chunks * PanelRows * Chunk;
-        var padded = (rows + PanelRows - 1) / PanelRows * PanelRows;
-        for (var chunk = 0; chunk < chunks; chunk++)
+        if (transposed)
         {
-            var steps = Math.Min(Chunk, depth - chunk * Chunk);
-            var target = panels + (nint)chunk * PanelRows * Chunk;
-            var from = source + (transposed ? chunk * Chunk * stride : chunk * Chunk);
-            var row = 0;
-            if (transposed && steps == Chunk)
+            for (var chunk = 0; chunk < whole; chunk++)
             {
+                var from = source + chunk * Chunk * stride;
+                var row = 0;
                 // Groups of four rows never cross a panel's end.
                 for (; row + 16 <= rows; row += 16)
-                    Transpose(from + row, stride, Row(row), Row(row + 4), Row(row + 8), Row(row + 12), Chunk);
+                    Transpose(from + row, stride, Row(row, chunk), Row(row + 4, chunk), Row(row + 8, chunk), Row(row + 12, chunk), Chunk);
+                for (; row < rows; row++)
+                    CopyColumn(from + row, stride, Chunk, Row(row, chunk));
             }
 
-            for (; row < rows; row++)
-            {
-                var to = Row(row);
-                if (!transposed && steps == Chunk)
-                {
-                    Vector512.Load(from + row * stride).Store(to);
-                    continue;
-                }
-
-                for (var k = 0; k < Chunk; k++)
-                    to[k] = k >= steps ? 0 : transposed ? from[k * stride + row] : from[row * stride + k];
-            }
-
-            for (; row < padded; row++)
-                Vector512<float>.Zero.Store(Row(row));
-
-            float* Row(int index) => target + index / PanelRows * panelSize + index % PanelRows * Chunk;
+            for (var row = 0; row < rows && tail > 0; row++)
+                CopyColumn(source + whole * Chunk * stride + row, stride, tail, Row(row, whole));
         }
+        else
+        {
+            for (var row = 0; row < rows; row++)
+            {
+                float* from = source + row * stride, to = Row(row, 0);
+                for (var chunk = 0; chunk < whole; chunk++, from += Chunk, to += PanelRows * Chunk)
+                    Vector512.Load(from).Store(to);
+                if (tail > 0)
+                    CopyColumn(from, 1, tail, to);
+            }
+        }
+
+        for (var row = rows; row % PanelRows != 0; row++)
+        {
+            for (var chunk = 0; chunk < chunks; chunk++)
+                Vector512<float>.Zero.Store(Row(row, chunk));
+        }
+
+        float* Row(int row, int chunk) => panels + row / PanelRows * panelSize + (chunk * PanelRows + row % PanelRows) * Chunk;
+    }
+
+    /// <summary>Gathers up to 16 steps of one row and pads them with zeros.</summary>
+    private static void CopyColumn(float* from, nint stride, int steps, float* to)
+    {
+        for (var k = 0; k < Chunk; k++)
+            to[k] = k < steps ? from[k * stride] : 0;
     }
 
     /// <summary>Packs a block of the right operand: panels of 32 columns, each [16 · ⌈depth / 16⌉, 32].</summary>
@@ -137,7 +147,8 @@ internal static unsafe class GemmPacking
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Quarter(float* from, nint stride, out Vector512<float> c0, out Vector512<float> c1, out Vector512<float> c2, out Vector512<float> c3)
     {
-        Vector512<float> r0 = Vector512.Load(from), r1 = Vector512.Load(from + stride), r2 = Vector512.Load(from + 2 * stride), r3 = Vector512.Load(from + 3 * stride);
+        Vector512<float> r0 = Vector512.Load(from), r1 = Vector512.Load(from + stride);
+        Vector512<float> r2 = Vector512.Load(from + 2 * stride), r3 = Vector512.Load(from + 3 * stride);
         var low01 = Avx512F.UnpackLow(r0, r1).AsDouble();
         var high01 = Avx512F.UnpackHigh(r0, r1).AsDouble();
         var low23 = Avx512F.UnpackLow(r2, r3).AsDouble();
@@ -150,7 +161,8 @@ internal static unsafe class GemmPacking
 
     /// <summary>Transposes a 4 × 4 matrix of 128-bit lanes into four vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Lanes(Vector512<float> r0, Vector512<float> r1, Vector512<float> r2, Vector512<float> r3, float* to0, float* to1, float* to2, float* to3)
+    private static void Lanes(
+        Vector512<float> r0, Vector512<float> r1, Vector512<float> r2, Vector512<float> r3, float* to0, float* to1, float* to2, float* to3)
     {
         const byte Even = 0x88, Odd = 0xDD;
         Vector512<float> even01 = Avx512F.Shuffle4x128(r0, r1, Even), odd01 = Avx512F.Shuffle4x128(r0, r1, Odd);

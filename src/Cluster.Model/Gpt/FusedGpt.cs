@@ -44,7 +44,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
         (_rows, _width, _chunk) = (rows, _shape.Width, chunk);
         _parameters = parameters;
         _gemm = new Gemm(typeof(T) == typeof(Fp32) ? threads : 1);
-        // fp32 products read the parameters where they are only through a tensor of Torch's: a copy, as for bf16.
+        // A copy for fp32 too, where products could read the parameters in place: one path for both element types.
         _castTensor = Matrix<T>.Flat(layout.TotalCount);
         _cast = Matrix<T>.PointerOf(_castTensor);
 
@@ -257,22 +257,21 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private void AddWeightGradient(Matrix<T> dOutput, Matrix<T> input, string name, float* gradient)
     {
         var parameter = _layout[name];
-        if (!_gradients.TryGetValue((parameter.Rows, parameter.Columns), out var scratch))
+        Matrix<T>? scratch = null;
+        if (typeof(T) != typeof(Fp32) && !_gradients.TryGetValue((parameter.Rows, parameter.Columns), out scratch))
             _gradients[(parameter.Rows, parameter.Columns)] = scratch = Matrix<T>.Allocate(parameter.Rows, parameter.Columns);
-        Product(scratch, dOutput, input, ProductKind.TransposedFirst);
-        RowKernels.Accumulate(gradient + parameter.Offset, scratch.Data, parameter.Count);
+        var start = Stopwatch.GetTimestamp();
+        Matrix<T>.AddTransposedProduct(gradient + parameter.Offset, dOutput, input, _gemm, scratch);
+        ProductTicks += Stopwatch.GetTimestamp() - start;
     }
 
     private void Product(Matrix<T> result, Matrix<T> left, Matrix<T> right, ProductKind kind)
     {
         var start = Stopwatch.GetTimestamp();
-        switch (kind)
-        {
-            case ProductKind.Transposed: result.SetProductTransposed(left, right, _gemm); break;
-            case ProductKind.Plain: result.SetProduct(left, right, _gemm); break;
-            default: result.SetTransposedProduct(left, right, _gemm); break;
-        }
-
+        if (kind == ProductKind.Transposed)
+            result.SetProductTransposed(left, right, _gemm);
+        else
+            result.SetProduct(left, right, _gemm);
         ProductTicks += Stopwatch.GetTimestamp() - start;
     }
 
@@ -315,7 +314,6 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     {
         Transposed,
         Plain,
-        TransposedFirst,
     }
 
     private sealed class Layer(

@@ -77,13 +77,23 @@ internal sealed unsafe class Matrix<T> : IDisposable
             _tensor.addmm_(y._tensor, w._tensor, beta: 0, alpha: 1);
     }
 
-    /// <summary>this[N, K] = y[M, N]ᵀ · x[M, K].</summary>
-    public void SetTransposedProduct(Matrix<T> y, Matrix<T> x, Gemm gemm)
+    /// <summary>sum[N, K] += y[M, N]ᵀ · x[M, K].</summary>
+    /// <param name="sum">In fp32.</param>
+    /// <param name="y">The left operand.</param>
+    /// <param name="x">The right operand.</param>
+    /// <param name="gemm">Makes the products of fp32, which need no scratch.</param>
+    /// <param name="scratch">[N, K], for bf16, whose product is rounded before it is added.</param>
+    public static void AddTransposedProduct(float* sum, Matrix<T> y, Matrix<T> x, Gemm gemm, Matrix<T>? scratch)
     {
         if (typeof(T) == typeof(Fp32))
-            gemm.Multiply(Rows, Columns, x.Rows, y.Operand(transposed: true), x.Operand(), (float*)Data, Columns);
+        {
+            gemm.Multiply(y.Columns, x.Columns, x.Rows, y.Operand(transposed: true), x.Operand(), sum, x.Columns, add: true);
+        }
         else
-            _tensor.addmm_(y._transposed, x._tensor, beta: 0, alpha: 1);
+        {
+            scratch!._tensor.addmm_(y._transposed, x._tensor, beta: 0, alpha: 1);
+            RowKernels.Accumulate(sum, scratch.Data, (long)scratch.Rows * scratch.Columns);
+        }
     }
 
     /// <inheritdoc/>
