@@ -8,6 +8,8 @@ using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Spectre.Console;
 
+using Cluster.Inference.Sampling;
+
 namespace Cluster.Cli.Hosting;
 
 /// <summary>Everything outside a verb that it touches, so that a test runs verbs in its own process.</summary>
@@ -95,6 +97,8 @@ public sealed class CliEnvironment
             ErrorIsTerminal = !System.Console.IsErrorRedirected,
             Interrupts = new Interrupts(End),
             RunHost = () => new EmbeddedRunHost(),
+            OpenChat = (folder, _) => Task.FromResult<IChatModel>(
+                RunChat.Open(folder, new GenerationOptions { Temperature = 0.3, TopK = 40, MaxTokens = 128 }, System.Console.Error.WriteLine)),
         };
     }
 }

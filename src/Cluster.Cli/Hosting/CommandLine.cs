@@ -36,11 +36,15 @@ public static class CommandLine
         {
             DemoVerb.Create(environment),
             TrainVerb.Create(environment),
+            ChatVerb.Create(environment),
+            GenerateVerb.Create(environment),
             tokenizer,
             new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
             RunsVerb.Create(environment),
             DoctorVerb.Create(environment),
+            BenchVerbs.Create(environment),
             SiloVerb.Create(),
+            WebVerb.Create(),
         };
     }
 

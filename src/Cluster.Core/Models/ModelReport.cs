@@ -9,13 +9,7 @@ namespace Cluster.Core.Models;
 public sealed record ModelPart(string Part, long Parameters, double Share);
 
 /// <summary>
-/// What a shape costs: parameters, bytes, floating-point operations of one token. A pure function of the shape.
-/// <para>
-/// FLOPs per trained token, forward and backward, with a multiplication and an addition counted as two: 6 · N for the parameters
-/// outside the embedding tables (Kaplan et al., "Scaling laws for neural language models", 2020, section 2.1), 6 · vocabulary · width
-/// for the head's product, which a tied table hides, and 12 · layers · heads · head size · context for the attention scores and sums
-/// (Chowdhery et al., "PaLM", 2022, appendix B, which counts the full square although half of it is masked).
-/// </para>
+/// What a shape costs: parameters, bytes, floating-point operations of one token (<see cref="ModelFlops"/>). A pure function of the shape.
 /// </summary>
 public sealed record ModelReport
 {
@@ -97,8 +91,7 @@ public sealed record ModelReport
         var counts = parts.Select(part => (part.Part, Count: layout.Parameters.Where(parameter => part.Holds(parameter.Name)).Sum(parameter => parameter.Count))).ToList();
         var tables = counts.Where(part => part.Part is "token_embedding" or "position_embedding" or "head").Sum(part => part.Count);
         long kv = 2L * shape.Layers * shape.KvHeads * shape.HeadSize;
-        long parameters = 6 * (total - tables), head = 6L * shape.Vocabulary * shape.Width;
-        var attention = 12L * shape.Layers * shape.Heads * shape.HeadSize * shape.Context;
+        long parameters = ModelFlops.OfParameters(shape), head = ModelFlops.OfHead(shape), attention = ModelFlops.OfAttention(shape, shape.Context);
         return new ModelReport
         {
             Shape = shape,

@@ -23,7 +23,18 @@ public static class NamedRecipes
         ? make()
         : throw new UserErrorException($"No recipe is called \"{name}\".", $"Give one of {string.Join(", ", Names)}, or a file's path.");
 
-    private static Recipe Demo() => new() { Name = "demo" };
+    /// <summary>
+    /// A small assistant for the .NET class library, sized for minutes on two cores. A run of so many minutes sets its steps anew; what
+    /// stands here is for <c>train</c>.
+    /// </summary>
+    private static Recipe Demo() => new()
+    {
+        Name = "demo",
+        Tokenizer = new TokenizerRecipe { Vocabulary = 4_096 },
+        Model = new ModelShape { Layers = 4, Width = 256, Heads = 8, Context = 256, FeedForward = 688 },
+        Training = new TrainingRecipe { Steps = 1_500, Lanes = 4, MicroBatch = 4, LearningRate = 3e-3, EvaluationTokens = 65_536 },
+        FineTuning = new FineTuningRecipe { Steps = 400, MicroBatch = 8, LearningRate = 1.5e-3 },
+    };
 
     /// <summary>
     /// The CPU recipe of nanoGPT's README for Tiny Shakespeare (4 layers, 4 heads, width 128, context 64, batch 12, 2,000 steps, no

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Cluster.Core.Errors;
 
 namespace Cluster.Data.Corpus;
 
@@ -66,4 +67,20 @@ public sealed record CorpusReport
 
     /// <summary>Indented JSON in snake_case; the same bytes for the same corpus.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    /// <summary>Reads what <see cref="ToJson"/> wrote.</summary>
+    /// <param name="json">The text.</param>
+    /// <param name="source">What the text is, for errors.</param>
+    /// <exception cref="UserErrorException">It is something else, or damaged.</exception>
+    public static CorpusReport FromJson(string json, string source)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<CorpusReport>(json, Json) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException error)
+        {
+            throw new UserErrorException($"{source} cannot be read: {error.Message.Split(" Path: ")[0]}", "Run the same command in a new folder.", error);
+        }
+    }
 }

@@ -1,11 +1,12 @@
 // The transformer's forward and backward pass for one micro-batch on the CPU, written out (no autograd): matrix products by
-// oneDNN, everything between them in fused managed kernels over buffers that are made once.
+// oneDNN (bf16) or the managed kernel (fp32), everything between them in fused managed kernels over buffers that are made once.
 // Enters: token ids, targets, mask; the flat fp32 parameters. Leaves: losses per token; gradients added to a flat fp32 vector.
 // Does not know: lanes, steps, optimizer, schedules, files.
 // Shapes: R rows = micro-batch · context, C width, F feed-forward, Q = (H + 2·KV) · hd, V vocabulary, N rows of a logit chunk.
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Cluster.Core.Models;
+using Cluster.Inference.Kernels;
 using Cluster.Model.Kernels;
 using TorchSharp;
 
@@ -29,18 +30,21 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private readonly float* _x, _dResidual, _means, _reciprocals, _positions;
     private readonly List<nint> _native = [];
     private readonly AttentionKernel _attention;
+    private readonly Gemm _gemm;
 
     /// <param name="layout">Names and places of the parameters.</param>
     /// <param name="rows">Tokens of one micro-batch.</param>
     /// <param name="chunk">Rows of logits at a time, a divisor of <paramref name="rows"/>.</param>
     /// <param name="parameters">The flat fp32 parameters, alive as long as this.</param>
-    public FusedGpt(ParameterLayout layout, int rows, int chunk, float* parameters)
+    /// <param name="threads">Threads of one fp32 product; Torch's own setting decides for bf16.</param>
+    public FusedGpt(ParameterLayout layout, int rows, int chunk, float* parameters, int threads)
     {
         _layout = layout;
         _shape = layout.Shape;
         (_rows, _width, _chunk) = (rows, _shape.Width, chunk);
         _parameters = parameters;
-        // fp32 products read the parameters where they are only through a tensor of Torch's: a copy, as for bf16.
+        _gemm = new Gemm(typeof(T) == typeof(Fp32) ? threads : 1);
+        // A copy for fp32 too, where products could read the parameters in place: one path for both element types.
         _castTensor = Matrix<T>.Flat(layout.TotalCount);
         _cast = Matrix<T>.PointerOf(_castTensor);
 
@@ -253,22 +257,21 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private void AddWeightGradient(Matrix<T> dOutput, Matrix<T> input, string name, float* gradient)
     {
         var parameter = _layout[name];
-        if (!_gradients.TryGetValue((parameter.Rows, parameter.Columns), out var scratch))
+        Matrix<T>? scratch = null;
+        if (typeof(T) != typeof(Fp32) && !_gradients.TryGetValue((parameter.Rows, parameter.Columns), out scratch))
             _gradients[(parameter.Rows, parameter.Columns)] = scratch = Matrix<T>.Allocate(parameter.Rows, parameter.Columns);
-        Product(scratch, dOutput, input, ProductKind.TransposedFirst);
-        RowKernels.Accumulate(gradient + parameter.Offset, scratch.Data, parameter.Count);
+        var start = Stopwatch.GetTimestamp();
+        Matrix<T>.AddTransposedProduct(gradient + parameter.Offset, dOutput, input, _gemm, scratch);
+        ProductTicks += Stopwatch.GetTimestamp() - start;
     }
 
     private void Product(Matrix<T> result, Matrix<T> left, Matrix<T> right, ProductKind kind)
     {
         var start = Stopwatch.GetTimestamp();
-        switch (kind)
-        {
-            case ProductKind.Transposed: result.SetProductTransposed(left, right); break;
-            case ProductKind.Plain: result.SetProduct(left, right); break;
-            default: result.SetTransposedProduct(left, right); break;
-        }
-
+        if (kind == ProductKind.Transposed)
+            result.SetProductTransposed(left, right, _gemm);
+        else
+            result.SetProduct(left, right, _gemm);
         ProductTicks += Stopwatch.GetTimestamp() - start;
     }
 
@@ -301,6 +304,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
             _head.Dispose();
         _castTensor.Dispose();
         _attention.Dispose();
+        _gemm.Dispose();
         foreach (var pointer in _native)
             NativeMemory.AlignedFree((void*)pointer);
         _native.Clear();
@@ -310,7 +314,6 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     {
         Transposed,
         Plain,
-        TransposedFirst,
     }
 
     private sealed class Layer(

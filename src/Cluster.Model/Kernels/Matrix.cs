@@ -1,6 +1,7 @@
 // A dense row-major matrix in native memory that both sides see: managed kernels through a pointer, Torch's matrix products through
 // a tensor over the same memory. All are made once, so a training step allocates nothing.
-using System.Runtime.InteropServices;
+// Products of bf16 are oneDNN's; those of fp32 are managed, since the library behind Torch's is slow on AMD's processors.
+using Cluster.Inference.Kernels;
 using TorchSharp;
 
 namespace Cluster.Model.Kernels;
@@ -59,13 +60,41 @@ internal sealed unsafe class Matrix<T> : IDisposable
     public Matrix<T> RowsView(int start, int count) => new(_tensor.narrow(0, start, count).DetachFromDisposeScope(), Data + (long)start * Columns);
 
     /// <summary>this[M, N] = x[M, K] · w[N, K]ᵀ.</summary>
-    public void SetProductTransposed(Matrix<T> x, Matrix<T> w) => _tensor.addmm_(x._tensor, w._transposed, beta: 0, alpha: 1);
+    public void SetProductTransposed(Matrix<T> x, Matrix<T> w, Gemm gemm)
+    {
+        if (typeof(T) == typeof(Fp32))
+            gemm.Multiply(Rows, Columns, x.Columns, x.Operand(), w.Operand(transposed: true), (float*)Data, Columns);
+        else
+            _tensor.addmm_(x._tensor, w._transposed, beta: 0, alpha: 1);
+    }
 
     /// <summary>this[M, K] = y[M, N] · w[N, K].</summary>
-    public void SetProduct(Matrix<T> y, Matrix<T> w) => _tensor.addmm_(y._tensor, w._tensor, beta: 0, alpha: 1);
+    public void SetProduct(Matrix<T> y, Matrix<T> w, Gemm gemm)
+    {
+        if (typeof(T) == typeof(Fp32))
+            gemm.Multiply(Rows, Columns, y.Columns, y.Operand(), w.Operand(), (float*)Data, Columns);
+        else
+            _tensor.addmm_(y._tensor, w._tensor, beta: 0, alpha: 1);
+    }
 
-    /// <summary>this[N, K] = y[M, N]ᵀ · x[M, K].</summary>
-    public void SetTransposedProduct(Matrix<T> y, Matrix<T> x) => _tensor.addmm_(y._transposed, x._tensor, beta: 0, alpha: 1);
+    /// <summary>sum[N, K] += y[M, N]ᵀ · x[M, K].</summary>
+    /// <param name="sum">In fp32.</param>
+    /// <param name="y">The left operand.</param>
+    /// <param name="x">The right operand.</param>
+    /// <param name="gemm">Makes the products of fp32, which need no scratch.</param>
+    /// <param name="scratch">[N, K], for bf16, whose product is rounded before it is added.</param>
+    public static void AddTransposedProduct(float* sum, Matrix<T> y, Matrix<T> x, Gemm gemm, Matrix<T>? scratch)
+    {
+        if (typeof(T) == typeof(Fp32))
+        {
+            gemm.Multiply(y.Columns, x.Columns, x.Rows, y.Operand(transposed: true), x.Operand(), sum, x.Columns, add: true);
+        }
+        else
+        {
+            scratch!._tensor.addmm_(y._transposed, x._tensor, beta: 0, alpha: 1);
+            RowKernels.Accumulate(sum, scratch.Data, (long)scratch.Rows * scratch.Columns);
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -73,4 +102,6 @@ internal sealed unsafe class Matrix<T> : IDisposable
         _transposed.Dispose();
         _tensor.Dispose();
     }
+
+    private GemmOperand Operand(bool transposed = false) => new((float*)Data, Columns, transposed);
 }

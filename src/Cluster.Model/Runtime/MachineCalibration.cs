@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Cluster.Core.Models;
+using Cluster.Inference.Kernels;
 using Cluster.Model.Kernels;
 using Cluster.Model.Training;
 
@@ -67,13 +68,14 @@ public static class MachineCalibration
         OnThreads(replicas, (replica, together) =>
         {
             TorchRuntime.SetThreads(threads);
+            using var gemm = new Gemm(threads);
             using Matrix<T> result = Matrix<T>.Allocate(Size, Size), left = Matrix<T>.Allocate(Size, Size), right = Matrix<T>.Allocate(Size, Size);
-            result.SetProductTransposed(left, right);
+            result.SetProductTransposed(left, right, gemm);
             together.SignalAndWait();
             for (var round = 0; round < rounds; round++)
             {
                 var start = Stopwatch.GetTimestamp();
-                result.SetProductTransposed(left, right);
+                result.SetProductTransposed(left, right, gemm);
                 best[replica] = Math.Max(best[replica], 2.0 * Size * Size * Size / Stopwatch.GetElapsedTime(start).TotalSeconds);
             }
         });

@@ -53,8 +53,8 @@ public sealed unsafe class TrainingEngine : IDisposable
         _losses = new float[options.MicroBatchTokens];
         var chunk = LogitChunk(options.MicroBatchTokens, Layout.Shape.Vocabulary);
         _model = options.Precision == Precision.Bf16
-            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters))
-            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters));
+            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters, options.Threads))
+            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters, options.Threads));
         Reset();
     }
 

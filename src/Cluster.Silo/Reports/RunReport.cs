@@ -2,6 +2,7 @@
 
 using System.Text;
 using Cluster.Core.Errors;
+using Cluster.Core.Files;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus;
 
@@ -27,11 +28,11 @@ public static class RunReport
     {
         var plots = RunPlots.Draw(summary.Recipe, metrics);
         foreach (var plot in plots)
-            WholeFile.Write(folder.Plot(plot.Name), plot.Png);
+            AtomicWrite.AllBytes(folder.Plot(plot.Name), plot.Png);
         Text(folder.ModelCard, ModelCard.Compose(summary, corpus));
         Text(folder.DataCard, DataCard.Compose(summary, corpus));
         Text(folder.Report, ReportPage.Compose(folder, summary, metrics, plots, samples, heldOut, corpus));
     }
 
-    private static void Text(string path, string text) => WholeFile.Write(path, Encoding.UTF8.GetBytes(text));
+    private static void Text(string path, string text) => AtomicWrite.AllBytes(path, Encoding.UTF8.GetBytes(text));
 }

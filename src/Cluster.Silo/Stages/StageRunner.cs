@@ -22,6 +22,7 @@ using Cluster.Model.Optimizer;
 using Cluster.Model.Runtime;
 using Cluster.Model.Training;
 using Cluster.Silo.Inference;
+using Cluster.Silo.Reports;
 
 namespace Cluster.Silo.Stages;
 
@@ -366,6 +367,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             return Timed<(IReadOnlyList<Sample>, double?)>(StageNames.Evaluation, $"{questions.Count} held-out questions", () =>
             {
                 using var model = RunModel.Open(_folder, observer.Warned);
+                var earlier = RunJson.ReadLines<Sample>(_folder.Samples).Where(s => s.Expected is null).ToList();
                 var shown = new List<Sample>();
                 double sum = 0;
                 for (var i = 0; i < questions.Count; i++)
@@ -384,6 +386,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
                     }
                 }
 
+                AtomicWrite.AllText(_folder.Samples, string.Concat(earlier.Concat(shown).Select(s => RunJson.Line(s) + "\n")));
                 var overlap = sum / questions.Count;
                 var figures = new Dictionary<string, string>(StringComparer.Ordinal)
                 {
@@ -427,6 +430,8 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
                 Stages = _log.Done,
             };
             AtomicWrite.AllText(_folder.Summary, RunJson.Document(summary) + "\n");
+            var corpus = File.Exists(_folder.CorpusReport) ? CorpusReport.FromJson(File.ReadAllText(_folder.CorpusReport), _folder.CorpusReport) : null;
+            RunReport.Write(_folder, summary, metrics, RunJson.ReadLines<Sample>(_folder.Samples).Where(s => s.Expected is null).ToArray(), heldOut, corpus);
             observer.Finished(summary);
             return summary;
         }

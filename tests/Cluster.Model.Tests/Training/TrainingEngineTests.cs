@@ -169,6 +169,22 @@ public class TrainingEngineTests
     }
 
     [Fact]
+    public void AddGradient_Fp32OnTwoThreads_SameBits()
+    {
+        // Wide enough that products are split.
+        var shape = s_small with { Width = 128, FeedForward = 512, Vocabulary = 512 };
+        var options = new EngineOptions(shape, Precision.Fp32, 128, new AdamWOptions());
+        var batch = Batch(shape, rows: 128, context: 16, masked: false);
+        using var one = new TrainingEngine(options, seed: 7);
+        float[] a = new float[one.Length], b = new float[one.Length];
+        var loss = one.AddGradient(batch, 1.0 / 128, a);
+        using var two = new TrainingEngine(options with { Threads = 2 }, seed: 7);
+
+        Assert.Equal(loss, two.AddGradient(batch, 1.0 / 128, b));
+        Assert.Equal(a, b);
+    }
+
+    [Fact]
     public void Logits_LongerContextThanBase_SinusoidalPositionsReachFurther()
     {
         using var engine = Engine(s_small with { MaxContext = 32 }, Precision.Fp32, tokens: 32);

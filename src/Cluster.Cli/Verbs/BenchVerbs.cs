@@ -1,0 +1,82 @@
+using System.CommandLine;
+using System.Text.Json;
+using Cluster.Cli.Benchmarks;
+using Cluster.Cli.Hosting;
+using Cluster.Cli.Rendering;
+using Cluster.Core.Models;
+using Cluster.Core.Runs;
+using Cluster.Inference.Managed;
+
+namespace Cluster.Cli.Verbs;
+
+/// <summary><c>bench</c>: figures of this machine, to be set beside others measured on it.</summary>
+public static class BenchVerbs
+{
+    /// <summary>The command with its kinds.</summary>
+    public static Command Create(CliEnvironment environment) => new("bench", "Measure this machine.")
+    {
+        Train(environment),
+        Tokenizer(environment),
+        Generate(environment),
+    };
+
+    private static Command Train(CliEnvironment environment)
+    {
+        Option<string> shape = Shape();
+        var precision = new Option<Precision>("--precision") { Description = "bf16, fp32, or auto for what this machine is best at.", DefaultValueFactory = _ => Precision.Auto };
+        var replicas = new Option<int>("--replicas") { Description = "Of one thread each.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var steps = new Option<long>("--steps") { Description = "Steps to time.", HelpName = "N", DefaultValueFactory = _ => 20 };
+        var json = Options.Json();
+        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, steps, json };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--replicas", parsed.GetValue(replicas), 1, 256);
+            Options.Check("--steps", parsed.GetValue(steps), 1, 90_000);
+            Print(environment, parsed.GetValue(json), await TrainBenchmark.RunAsync(
+                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(steps), environment.Interrupts.Listen()));
+        });
+        return command;
+    }
+
+    private static Command Tokenizer(CliEnvironment environment)
+    {
+        var corpus = Options.Corpus("; the SDK's reference documentation if not given");
+        var vocabulary = new Option<int>("--vocab") { Description = "Ids to learn.", HelpName = "N", DefaultValueFactory = _ => 8_192 };
+        var json = Options.Json();
+        var command = new Command("tokenizer", "Training and encoding on one thread.") { corpus, vocabulary, json };
+        command.SetAction(parsed => Print(environment, parsed.GetValue(json),
+            TokenizerBenchmark.Run(parsed.GetValue(corpus), parsed.GetValue(vocabulary), environment.Interrupts.Listen())));
+        return command;
+    }
+
+    private static Command Generate(CliEnvironment environment)
+    {
+        Option<string> shape = Shape();
+        var precision = new Option<DecodePrecision>("--precision") { Description = "bf16 or fp32 weights.", DefaultValueFactory = _ => DecodePrecision.Fp32 };
+        var batch = new Option<int>("--batch") { Description = "Sequences at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
+        var json = Options.Json();
+        var command = new Command("generate", "Prefill and decode on one thread.") { shape, precision, batch, json };
+        command.SetAction(parsed =>
+        {
+            Options.Check("--batch", parsed.GetValue(batch), 1, 256);
+            Print(environment, parsed.GetValue(json), GenerateBenchmark.Run(
+                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(batch), environment.Interrupts.Listen()));
+        });
+        return command;
+    }
+
+    private static Option<string> Shape() => new("--shape") { Description = "S (6 × 256, vocabulary 8,192) or M (12 × 768, vocabulary 50,304).", HelpName = "S|M", DefaultValueFactory = _ => "S" };
+
+    private static void Print<T>(CliEnvironment environment, bool json, T result)
+    {
+        var document = RunJson.Document(result);
+        if (json)
+        {
+            environment.Output.WriteLine(document);
+            return;
+        }
+
+        using var parsed = JsonDocument.Parse(document);
+        Tables.Pairs(environment.Console(), parsed.RootElement.EnumerateObject().Select(p => (p.Name.Replace('_', ' '), p.Value.ToString())));
+    }
+}
