@@ -61,7 +61,8 @@ public static class ServiceDefaultsExtensions
     /// <summary>Maps <see cref="HealthPath"/>, <see cref="AlivePath"/> and <see cref="MetricsPath"/>, in every environment.</summary>
     public static void MapServiceDefaults(this WebApplication app)
     {
-        app.MapHealthChecks(HealthPath, new HealthCheckOptions { Predicate = check => check.Tags.Contains(Ready), ResponseWriter = WriteAsync });
+        app.MapHealthChecks(
+            HealthPath, new HealthCheckOptions { Predicate = check => check.Tags.Contains(Ready), ResponseWriter = WriteAsync });
         app.MapHealthChecks(AlivePath, new HealthCheckOptions { Predicate = _ => false });
         app.MapPrometheusScrapingEndpoint(MetricsPath);
     }
@@ -69,7 +70,8 @@ public static class ServiceDefaultsExtensions
     private static Task WriteAsync(HttpContext context, HealthReport report)
     {
         context.Response.ContentType = "text/plain; charset=utf-8";
-        var lines = report.Entries.Select(entry => $"{entry.Key}: {entry.Value.Status}{(entry.Value.Description is { } text ? $", {text}" : "")}");
+        var lines = report.Entries.Select(entry =>
+            $"{entry.Key}: {entry.Value.Status}{(entry.Value.Description is { } text ? $", {text}" : "")}");
         return context.Response.WriteAsync(string.Join('\n', [report.Status.ToString(), .. lines]), context.RequestAborted);
     }
 

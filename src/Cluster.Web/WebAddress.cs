@@ -16,7 +16,8 @@ public static class WebAddress
 
     /// <summary>The port that was asked for by <c>Cluster:WebPort</c>, or null.</summary>
     /// <exception cref="UserErrorException">It is no port.</exception>
-    public static int? Asked(IConfiguration configuration) => configuration["Cluster:WebPort"] is { } text ? Port("Cluster:WebPort", text) : null;
+    public static int? Asked(IConfiguration configuration) =>
+        configuration["Cluster:WebPort"] is { } text ? Port("Cluster:WebPort", text) : null;
 
     /// <summary>Chooses an address that is free now. Whoever listens on it must still expect that another process was quicker.</summary>
     /// <param name="asked">The port that must be it, 1–65535; null takes <see cref="DefaultPort"/> or the next free one after it.</param>
@@ -32,7 +33,8 @@ public static class WebAddress
             return probe(port) switch
             {
                 SocketError.Success => At(port),
-                SocketError.AccessDenied => throw new UserErrorException($"Port {port} may not be opened by this user.", "Give a port from 1024 on, or none to let one be chosen."),
+                SocketError.AccessDenied => throw new UserErrorException(
+                    $"Port {port} may not be opened by this user.", "Give a port from 1024 on, or none to let one be chosen."),
                 _ => throw Occupied(port),
             };
         }

@@ -27,6 +27,7 @@ public static class WebProcess
         try
         {
             await using var app = Create(args, out var address);
+            var stopping = app.Lifetime.ApplicationStopping;
             await Console.Out.WriteLineAsync($"Training is live at {address} as soon as a silo runs on this machine. Ctrl-C ends this process.");
             try
             {
@@ -36,7 +37,7 @@ public static class WebProcess
             {
                 throw WebAddress.Occupied(address.Port, error);
             }
-            catch (Exception) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+            catch (Exception) when (stopping.IsCancellationRequested)
             {
                 // Told to end while it still waited for a silo.
             }
@@ -59,7 +60,8 @@ public static class WebProcess
         var builder = WebApplication.CreateBuilder(args);
         address = WebAddress.Choose(WebAddress.Asked(builder.Configuration));
         builder.WebHost.UseUrls(address.AbsoluteUri);
-        var gateway = builder.Configuration["Cluster:PrimaryGatewayPort"] is { } text ? WebAddress.Port("Cluster:PrimaryGatewayPort", text) : 30_000;
+        const string gatewayKey = "Cluster:PrimaryGatewayPort";
+        var gateway = builder.Configuration[gatewayKey] is { } text ? WebAddress.Port(gatewayKey, text) : 30_000;
         builder.UseOrleansClient(client => client
             .UseLocalhostClustering(gateway)
             .UseConnectionRetryFilter(async (_, cancellation) =>
@@ -71,6 +73,8 @@ public static class WebProcess
         builder.Services.Configure<HostOptions>(options => options.ServicesStartConcurrently = true);
         // Every second without a silo is a failed connection; /health says so to whoever asks.
         builder.Logging.AddFilter("Orleans.Runtime.Messaging", LogLevel.Error);
+        // What ends the start is thrown to the caller, who says it better; being told to end while waiting is no failure.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         Configure(builder);
         var app = builder.Build();
         Map(app);

@@ -67,7 +67,7 @@ public sealed class TrainingInstruments
             foreach (var (run, point) in _series)
             {
                 if (value(point) is { } figure)
-                    seen.Add(new Measurement<T>(figure, new KeyValuePair<string, object?>("run", run), new KeyValuePair<string, object?>("stage", point.Stage)));
+                    seen.Add(new Measurement<T>(figure, [new("run", run), new("stage", point.Stage)]));
             }
 
             return seen;

@@ -27,8 +27,10 @@ internal static class RunEndpoints
         var runs = routes.MapGroup("/api/runs").AddEndpointFilter(AnswerAsync);
         runs.MapGet("", ListAsync);
         runs.MapGet("{run}", StatusAsync);
-        runs.MapGet("{run}/metrics", (string run, string? after, IGrainFactory grains) => LinesAsync(run, after, grains, (grain, place) => grain.GetMetricsAsync(place)));
-        runs.MapGet("{run}/samples", (string run, string? after, IGrainFactory grains) => LinesAsync(run, after, grains, (grain, place) => grain.GetSamplesAsync(place)));
+        runs.MapGet("{run}/metrics", (string run, string? after, IGrainFactory grains) =>
+            LinesAsync(run, after, grains, (grain, place) => grain.GetMetricsAsync(place)));
+        runs.MapGet("{run}/samples", (string run, string? after, IGrainFactory grains) =>
+            LinesAsync(run, after, grains, (grain, place) => grain.GetSamplesAsync(place)));
     }
 
     private static async Task<IResult> ListAsync(IGrainFactory grains)
@@ -41,7 +43,8 @@ internal static class RunEndpoints
     private static async Task<IResult> StatusAsync(string run, IGrainFactory grains) =>
         await FindAsync(run, grains) is var (_, status) ? Json(status) : Unknown(run);
 
-    private static async Task<IResult> LinesAsync(string run, string? after, IGrainFactory grains, Func<IRunGrain, long, Task<RunLines>> read)
+    private static async Task<IResult> LinesAsync(
+        string run, string? after, IGrainFactory grains, Func<IRunGrain, long, Task<RunLines>> read)
     {
         var place = 0L;
         if (after is not null && !long.TryParse(after, NumberStyles.None, CultureInfo.InvariantCulture, out place))
@@ -104,7 +107,9 @@ internal static class RunEndpoints
     }
 
     private static IResult Unknown(string run) =>
-        Problem(StatusCodes.Status404NotFound, $"No run is called \"{run}\".", "GET /api/runs lists the runs that this cluster has seen since it started.");
+        Problem(
+        StatusCodes.Status404NotFound, $"No run is called \"{run}\".", "GET /api/runs lists the runs that this cluster has seen since it started.");
 
-    private static IResult Problem(int status, string title, string detail) => Results.Problem(statusCode: status, title: title, detail: detail);
+    private static IResult Problem(int status, string title, string detail) =>
+        Results.Problem(statusCode: status, title: title, detail: detail);
 }

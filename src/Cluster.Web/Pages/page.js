@@ -3,7 +3,8 @@
 
 (() => {
   const stageNames = {
-    corpus: "Corpus", tokenizer: "Tokenizer", shards: "Shards", pretraining: "Pre-training", fine_tuning: "Fine-tuning", evaluation: "Evaluation",
+    corpus: "Corpus", tokenizer: "Tokenizer", shards: "Shards",
+    pretraining: "Pre-training", fine_tuning: "Fine-tuning", evaluation: "Evaluation",
   };
   const pollMs = 1000;
   const mostAround = 50; // steps on either side that the smoothed loss is a mean of
@@ -239,7 +240,10 @@
       width: box.clientWidth || 300, height: box.clientHeight || 180, legend: { show: false },
       cursor: { sync: { key: "steps" }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: false }, y: { range } },
-      axes: [axisOf({ values: (_, ticks) => ticks.map(tick => Number.isInteger(tick) ? format.short(tick) : ""), size: 28 }), axisOf({ values: (_, ticks) => ticks.map(axis), size: 58 })],
+      axes: [
+        axisOf({ values: (_, ticks) => ticks.map(tick => Number.isInteger(tick) ? format.short(tick) : ""), size: 28 }),
+        axisOf({ values: (_, ticks) => ticks.map(axis), size: 58 }),
+      ],
       series: [{}, ...series],
       hooks: { setCursor: [say], setData: [say] },
     }, [[], ...series.map(() => [])], box);
@@ -283,8 +287,8 @@
     charts.rate.setData([curve.step, curve.rate]);
     charts.speed.setData([curve.step, curve.speed]);
     const end = curve.step.length - 1;
-    at("loss-plot").setAttribute("aria-label",
-      `Loss of ${stageName(stage)} over steps: training ${format.loss(before(smoothed, end))}, validation ${format.loss(before(curve.validation, end))} at step ${curve.step[end]}`);
+    at("loss-plot").setAttribute("aria-label", `Loss of ${stageName(stage)} over steps; at step ${curve.step[end]} training `
+      + `${format.loss(before(smoothed, end))}, validation ${format.loss(before(curve.validation, end))}`);
   }
 
   /** The last value known at a place: validations are made at few steps. */

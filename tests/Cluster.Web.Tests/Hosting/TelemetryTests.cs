@@ -14,7 +14,13 @@ public class TelemetryTests(LiveCluster cluster)
         var instruments = cluster.Services.GetRequiredService<TrainingInstruments>();
         instruments.Record("seen", new MetricPoint
         {
-            Stage = StageNames.Pretraining, Step = 7, Seconds = 3, Tokens = 28_672, Loss = 4.25, LearningRate = 0.5, GradientNorm = 1.5,
+            Stage = StageNames.Pretraining,
+            Step = 7,
+            Seconds = 3,
+            Tokens = 28_672,
+            Loss = 4.25,
+            LearningRate = 0.5,
+            GradientNorm = 1.5,
         });
         instruments.Record("seen", new MetricPoint { Stage = StageNames.Pretraining, Step = 7, Seconds = 3, Tokens = 28_672, ValidationLoss = 4.5 });
 
