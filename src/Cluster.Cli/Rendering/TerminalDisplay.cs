@@ -10,6 +10,9 @@ namespace Cluster.Cli.Rendering;
 /// <param name="console">A terminal.</param>
 public sealed class TerminalDisplay(IAnsiConsole console) : IRunDisplay
 {
+    // Short, so that what training says of itself fits beside it in two lines of 80 columns.
+    private const int BarWidth = 16;
+
     private readonly Lock _gate = new();
     private Bar? _bar;
 
@@ -83,7 +86,7 @@ public sealed class TerminalDisplay(IAnsiConsole console) : IRunDisplay
         {
             _status = what;
             var progress = console.Progress().AutoClear(true)
-                .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new StatusColumn(this));
+                .Columns(new TaskDescriptionColumn(), new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(), new StatusColumn(this));
             _drawing = Task.Run(() => progress.StartAsync(async context =>
             {
                 var task = context.AddTask(Markup.Escape(name), maxValue: 1);
@@ -108,7 +111,7 @@ public sealed class TerminalDisplay(IAnsiConsole console) : IRunDisplay
         private sealed class StatusColumn(Bar bar) : ProgressColumn
         {
             public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
-                new Text(bar._status) { Overflow = Overflow.Ellipsis };
+                new Text(bar._status);
         }
     }
 }

@@ -50,12 +50,12 @@ public static class RunSetup
     }
 
     /// <summary>How a run is shown: live on a terminal, otherwise by lines.</summary>
-    public static RunConsole Console(CliEnvironment environment, RunFolder folder, bool onError)
+    public static RunConsole Console(CliEnvironment environment, RunFolder folder, string? corpus, bool onError)
     {
         var (writer, isTerminal) = onError ? (environment.Error, environment.ErrorIsTerminal) : (environment.Output, environment.OutputIsTerminal);
         IRunDisplay display = isTerminal
             ? new TerminalDisplay(onError ? environment.ErrorConsole() : environment.Console())
             : new PlainDisplay(writer, environment.Time);
-        return new RunConsole(display, NextStep.After(folder, environment.Command));
+        return new RunConsole(display, NextStep.After(folder, corpus, environment.Command));
     }
 }

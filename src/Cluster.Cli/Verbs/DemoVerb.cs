@@ -42,7 +42,7 @@ public static class DemoVerb
             var choice = Choose(environment, ref run, chats);
             if (choice == Choice.ShowAgain)
             {
-                ShowAgain(environment, run);
+                ShowAgain(environment, run, parsed.GetValue(corpus));
             }
             else if (choice == Choice.Run)
             {
@@ -136,9 +136,9 @@ public static class DemoVerb
         .Select(number => new RunFolder(FormattableString.Invariant($"{Path.TrimEndingDirectorySeparator(run.Path)}-{number}")))
         .First(candidate => !Path.Exists(candidate.Path));
 
-    private static void ShowAgain(CliEnvironment environment, RunFolder run)
+    private static void ShowAgain(CliEnvironment environment, RunFolder run, string? corpus)
     {
-        using var console = RunSetup.Console(environment, run, onError: false);
+        using var console = RunSetup.Console(environment, run, corpus, onError: false);
         foreach (var sample in RunJson.ReadLines<Sample>(run.Samples).Where(sample => sample.Expected is not null))
             console.Sampled(sample);
         console.Finished(RunList.Summary(run));

@@ -18,7 +18,7 @@ internal static class RunVerbs
     public static async Task<RunSummary> RunAsync(
         CliEnvironment environment, RunRequest request, int? webPort, IReadOnlyList<string> resumeArguments, bool onError)
     {
-        using var console = RunSetup.Console(environment, request.Folder, onError);
+        using var console = RunSetup.Console(environment, request.Folder, request.CorpusPath, onError);
         var cancellation = environment.Interrupts.Listen();
         await using var _ = cancellation.Register(() => console.Say(
             $"stopping after this step; the run can be resumed with: {environment.Command} {Quoting.Line(resumeArguments)}"));

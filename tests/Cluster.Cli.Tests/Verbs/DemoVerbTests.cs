@@ -24,7 +24,8 @@ public sealed class DemoVerbTests : IDisposable
         Assert.Equal(("demo", 2.5, 2, _folder.In("demo")), (request.Recipe.Name, request.Minutes!.Value, request.Replicas, request.Folder.Path));
         Assert.NotNull(request.SamplePrompt);
         Assert.Contains("Next", result.Output, StringComparison.Ordinal);
-        Assert.Contains($"cluster chat --run {_folder.In("demo")}", result.Output, StringComparison.Ordinal);
+        Assert.Contains($"cluster chat --run {_folder.In("demo")}\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains($"cluster train --recipe {_folder.In("demo/recipe.json")} --corpus {_corpus} --replicas 3 --out {_folder.In("demo-again")}\n", result.Output, StringComparison.Ordinal);
     }
 
     [Theory]

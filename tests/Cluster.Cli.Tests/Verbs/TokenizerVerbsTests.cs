@@ -134,7 +134,10 @@ public sealed class TokenizerVerbsTests : IDisposable
         Cli.AssertUserError(await Train("text", 271), "--vocab is 271", "272 to 1,000,000");
         Cli.AssertUserError(await Train("text", 1_000_001), "--vocab is 1000001");
         Assert.Equal(before, File.ReadAllBytes(_tokenizer));
-        Cli.AssertUserError(await Cli.RunAsync("tokenizer", "train", "--corpus", _folder.In("text"), "--vocab", "300", "--out", _folder.Path), "is a folder");
+        Cli.AssertUserError(await Cli.RunAsync("tokenizer", "train", "--corpus", _folder.In("text"), "--vocab", "275", "--out", _folder.Path), "is a folder");
+        // Not even root writes below a file.
+        var unwritable = _folder.In("text/a.txt/tokenizer.json");
+        Cli.AssertUserError(await Cli.RunAsync("tokenizer", "train", "--corpus", _folder.In("text"), "--vocab", "275", "--out", unwritable), unwritable, "cannot be written");
 
         Task<CliResult> Train(string corpus, int vocabulary) => Cli.RunAsync(
             "tokenizer", "train", "--corpus", _folder.In(corpus), "--vocab", vocabulary.ToString(System.Globalization.CultureInfo.InvariantCulture), "--out", _tokenizer);
