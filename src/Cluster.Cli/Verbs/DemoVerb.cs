@@ -21,7 +21,7 @@ public static class DemoVerb
     public static Command Create(CliEnvironment environment)
     {
         var corpus = Options.Corpus("; the SDK's reference documentation if not given");
-        var minutes = new Option<double>("--minutes") { Description = "How long it may take, 1 to 1,440.", HelpName = "N", DefaultValueFactory = _ => 10 };
+        var minutes = new Option<double>("--minutes") { Description = "About how long it is to take, 1 to 1,440.", HelpName = "N", DefaultValueFactory = _ => 8 };
         var noChat = new Option<bool>("--no-chat") { Description = "End with sample exchanges instead of a chat." };
         var folder = new Option<string>("--out") { Description = "The folder of the run.", HelpName = "DIR", DefaultValueFactory = _ => RunsVerb.DefaultRoot + "/demo" };
         var replicas = Options.Replicas();

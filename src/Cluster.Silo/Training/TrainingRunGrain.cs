@@ -16,7 +16,7 @@ namespace Cluster.Silo.Training;
 
 /// <inheritdoc cref="ITrainingRunGrain"/>
 [KeepAlive, PreferLocalPlacement]
-public sealed partial class TrainingRunGrain(ILogger<TrainingRunGrain> logger) : Grain, ITrainingRunGrain
+public sealed partial class TrainingRunGrain(TrainingInstruments instruments, ILogger<TrainingRunGrain> logger) : Grain, ITrainingRunGrain
 {
     private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
     private readonly List<string> _lines = [];
@@ -317,6 +317,8 @@ public sealed partial class TrainingRunGrain(ILogger<TrainingRunGrain> logger) :
     {
         if (points.Count == 0)
             return;
+        foreach (var point in points)
+            instruments.Record(Job.Run, point);
         var lines = points.Select(RunJson.Line).ToArray();
         MetricsFile.Append(folder, lines);
         _lines.AddRange(lines);
