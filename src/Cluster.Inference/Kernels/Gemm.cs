@@ -173,7 +173,9 @@ public sealed unsafe class Gemm : IDisposable
         private (int First, int Last) Share(int size, int unit)
         {
             var units = ((long)size + unit - 1) / unit;
-            return ((int)Math.Min(size, units * _index / _gemm._shares * unit), (int)Math.Min(size, units * (_index + 1) / _gemm._shares * unit));
+            return (Bound(_index), Bound(_index + 1));
+
+            int Bound(int index) => (int)Math.Min(size, units * index / _gemm._shares * unit);
         }
 
         private void Multiply(int firstRow, int lastRow, int firstColumn, int lastColumn)
@@ -190,7 +192,8 @@ public sealed unsafe class Gemm : IDisposable
                     {
                         var rows = Math.Min(BlockRows, lastRow - row);
                         GemmPacking.PackLeft(At(a, row, step), a.Stride, a.Transposed, rows, depth, _left);
-                        MultiplyBlock(rows, columns, (depth + Chunk - 1) / Chunk, _gemm._c + (nint)row * _gemm._cStride + column, _gemm._add || step > 0);
+                        var to = _gemm._c + (nint)row * _gemm._cStride + column;
+                        MultiplyBlock(rows, columns, (depth + Chunk - 1) / Chunk, to, _gemm._add || step > 0);
                     }
                 }
             }

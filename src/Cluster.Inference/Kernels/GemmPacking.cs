@@ -93,7 +93,10 @@ internal static unsafe class GemmPacking
                 {
                     var to = target + step * PanelColumns;
                     for (var half = 0; half < PanelColumns; half += 16, to += 16)
-                        Transpose(from + half * stride + step, stride, to, to + 4 * PanelColumns, to + 8 * PanelColumns, to + 12 * PanelColumns, PanelColumns);
+                    {
+                        Transpose(from + half * stride + step, stride, to, to + 4 * PanelColumns, to + 8 * PanelColumns, to + 12 * PanelColumns,
+                            PanelColumns);
+                    }
                 }
             }
             else if (width == PanelColumns)
@@ -108,7 +111,10 @@ internal static unsafe class GemmPacking
             for (; step < padded; step++)
             {
                 for (var j = 0; j < PanelColumns; j++)
-                    target[step * PanelColumns + j] = step >= depth || j >= width ? 0 : transposed ? from[j * stride + step] : from[step * stride + j];
+                {
+                    var inside = step < depth && j < width;
+                    target[step * PanelColumns + j] = !inside ? 0 : transposed ? from[j * stride + step] : from[step * stride + j];
+                }
             }
         }
     }
@@ -145,7 +151,8 @@ internal static unsafe class GemmPacking
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Quarter(float* from, nint stride, out Vector512<float> c0, out Vector512<float> c1, out Vector512<float> c2, out Vector512<float> c3)
+    private static void Quarter(
+        float* from, nint stride, out Vector512<float> c0, out Vector512<float> c1, out Vector512<float> c2, out Vector512<float> c3)
     {
         Vector512<float> r0 = Vector512.Load(from), r1 = Vector512.Load(from + stride);
         Vector512<float> r2 = Vector512.Load(from + 2 * stride), r3 = Vector512.Load(from + 3 * stride);
