@@ -35,7 +35,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
     private static readonly TimeSpan s_sampleInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>Seconds that evaluation and report are left of a run of so many minutes, besides a share of it.</summary>
-    private const double ReserveSeconds = 15;
+    private const double ReserveSeconds = 18;
 
     private const double ReserveShare = 0.04;
     private const int SampleTokens = 48;
