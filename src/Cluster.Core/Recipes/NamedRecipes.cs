@@ -32,8 +32,8 @@ public static class NamedRecipes
         Name = "demo",
         Tokenizer = new TokenizerRecipe { Vocabulary = 4_096 },
         Model = new ModelShape { Layers = 4, Width = 256, Heads = 8, Context = 256, FeedForward = 688 },
-        Training = new TrainingRecipe { Steps = 3_000, Lanes = 4, MicroBatch = 2, LearningRate = 3e-3, EvaluationTokens = 65_536 },
-        FineTuning = new FineTuningRecipe { Steps = 800, MicroBatch = 4, LearningRate = 1.5e-3 },
+        Training = new TrainingRecipe { Steps = 3_000, Lanes = 4, MicroBatch = 2, LearningRate = 1.5e-3, EvaluationTokens = 65_536 },
+        FineTuning = new FineTuningRecipe { Steps = 800, MicroBatch = 4, LearningRate = 1e-3 },
     };
 
     /// <summary>

@@ -108,10 +108,13 @@ public sealed partial class AllReduceGrain(
     public async Task<CoordinatorProgress> WaitForProgressAsync(long after)
     {
         using var limit = new CancellationTokenSource(s_longPoll);
-        while (state.State.Steps <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
+        while (Committed <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
             await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
         return Progress(after);
     }
+
+    /// <summary>Steps that are stored; the state at hand may hold one that is still on its way to the store.</summary>
+    private long Committed => _coordinator?.Committed.Steps ?? state.State.Steps;
 
     private CoordinatorProgress Progress(long after)
     {
@@ -119,7 +122,7 @@ public sealed partial class AllReduceGrain(
         while (_results.TryPeek(out var oldest) && oldest.Steps <= after)
             _results.Dequeue();
         return new CoordinatorProgress(
-            state.State.Steps, [.. _results], _coordinator?.Generation ?? 0, [.. _coordinator?.Members.Select(m => m.Id) ?? []],
+            Committed, [.. _results], _coordinator?.Generation ?? 0, [.. _coordinator?.Members.Select(m => m.Id) ?? []],
             _coordinator?.LostLanes ?? 0, _finished, _stopped);
     }
 

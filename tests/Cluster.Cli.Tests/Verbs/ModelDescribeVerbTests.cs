@@ -11,8 +11,8 @@ public class ModelDescribeVerbTests
         Assert.Equal(0, result.Code);
         using var json = JsonDocument.Parse(result.Output);
         var root = json.RootElement;
-        Assert.Equal(3_147_456, root.GetProperty("parameters").GetInt64());
-        Assert.Equal(3_147_456, root.GetProperty("parts").EnumerateArray().Sum(part => part.GetProperty("parameters").GetInt64()));
+        Assert.Equal(4_212_992, root.GetProperty("parameters").GetInt64());
+        Assert.Equal(4_212_992, root.GetProperty("parts").EnumerateArray().Sum(part => part.GetProperty("parameters").GetInt64()));
         Assert.Equal(512, root.GetProperty("shape").GetProperty("max_context").GetInt32());
     }
 
@@ -31,7 +31,7 @@ public class ModelDescribeVerbTests
     {
         var result = await Cli.RunAsync("model", "describe");
         Assert.DoesNotContain('\e', result.Output);
-        Assert.Contains("total                3,147,456  100.0 %", result.Output, StringComparison.Ordinal);
+        Assert.Contains("total                4,212,992  100.0 %", result.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -41,7 +41,7 @@ public class ModelDescribeVerbTests
     [Theory]
     [InlineData("--recipe", "nothing", "--recipe nothing is neither")]
     [InlineData("--depth", "65", "depth is 65")]
-    [InlineData("--set", "model.heads=5", "model.heads is 5, which does not divide model.width 192")]
+    [InlineData("--set", "model.heads=5", "model.heads is 5, which does not divide model.width 256")]
     [InlineData("--set", "model.hats=5", "\"hats\" is unknown")]
     [InlineData("--set", "model.heads", "is no assignment")]
     [InlineData("--set", "training.learning_rate=2", "training.learning_rate is 2")]
