@@ -6,9 +6,8 @@ using Cluster.Cli.Diagnostics;
 using Cluster.Cli.Rendering;
 using Cluster.Core.Errors;
 using Cluster.Core.Runs;
-using Spectre.Console;
-
 using Cluster.Inference.Sampling;
+using Spectre.Console;
 
 namespace Cluster.Cli.Hosting;
 
