@@ -20,7 +20,7 @@ public partial class RunConsoleTests
         Assert.Equal("""
             Watch it at http://127.0.0.1:8080/
             75 MB from the docs, 3.1 M parameters, about 6 minutes, 1 GB of memory, writes ./runs/demo
-            4 layers of width 256 with 8 heads, context 256, 3,000 steps in 4 lanes. Ctrl-C stops it so that it can be resumed.
+            4 layers of width 192 with 6 heads, context 256, 1,000 steps in 4 lanes. Ctrl-C stops it so that it can be resumed.
             Done before: corpus.
             corpus was done before
             tokenizer: learning merges
@@ -95,7 +95,7 @@ public partial class RunConsoleTests
     private static void Play(RunConsole console, ManualTime time)
     {
         using var _ = console;
-        var recipe = NamedRecipes.Get("demo");
+        var recipe = new Recipe { Name = "demo" };
         console.Serving(new Uri("http://127.0.0.1:8080"));
         console.Planned(new RunPlan("the docs", 75_000_000, recipe, 3_147_456, 372, 1_000_000_000, s_folder, [StageNames.Corpus]));
         console.StageFinished(Stage(StageNames.Corpus, 12), skipped: true);
