@@ -8,7 +8,6 @@ using Cluster.Core.Randomness;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Shards;
-using Cluster.Model.Baselines;
 using Cluster.Model.Runtime;
 
 namespace Cluster.Cli.Benchmarks;
@@ -25,27 +24,21 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="Mfu">Share of that peak, 0–1.</param>
 /// <param name="CoordinationShare">Share of the time from READY to COMMIT at the replica that waits least, 0–1: what the coordinator adds.</param>
 /// <param name="ComputeShare">Share of the time in lane gradients and optimizer steps, mean over the replicas, 0–1; the rest is the exchange and waiting.</param>
-/// <param name="EagerTokensPerSecond">Of the same shape written with the eager library's functions, as many threads in one process; null if not asked for.</param>
-/// <param name="RatioToEager">Ours by theirs.</param>
 /// <param name="MemoryBytesStart">Resident memory after the warm-up.</param>
 /// <param name="MemoryBytesEnd">Resident memory at the end.</param>
 public sealed record TrainBenchmarkResult(
     string Shape, string Precision, int Replicas, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
-    double CoordinationShare, double ComputeShare, double? EagerTokensPerSecond, double? RatioToEager, long MemoryBytesStart, long MemoryBytesEnd);
+    double CoordinationShare, double ComputeShare, long MemoryBytesStart, long MemoryBytesEnd);
 
 /// <summary>Trains on synthetic tokens and times it.</summary>
 internal static class TrainBenchmark
 {
-    public static async Task<TrainBenchmarkResult> RunAsync(string shape, Precision precision, int replicas, long steps, bool withEager, CancellationToken cancellation)
+    public static async Task<TrainBenchmarkResult> RunAsync(string shape, Precision precision, int replicas, long steps, CancellationToken cancellation)
     {
         precision = precision == Precision.Auto ? MachineCalibration.BestPrecision : precision;
         var recipe = BenchmarkShape.Get(shape);
         recipe = recipe.Resolved(recipe.Model.Vocabulary, 0, precision);
         var peak = MachineCalibration.MeasurePeakFlops(precision, replicas, recipe.Training.ThreadsPerReplica);
-        // Before ours, so that the two never run at once.
-        double? eager = withEager
-            ? Math.Round(EagerGpt.MeasureTokensPerSecond(recipe.Model, precision, recipe.Training.Lanes * recipe.Training.MicroBatch, replicas, (int)Math.Clamp(steps / 2, 3, 20)), 1)
-            : null;
         var folder = new RunFolder(Directory.CreateTempSubdirectory("cluster-bench").FullName);
         try
         {
@@ -74,8 +67,7 @@ internal static class TrainBenchmark
             var coordination = after.Zip(before, (a, b) => a.CoordinationSeconds - b.CoordinationSeconds).Min() / seconds;
             var compute = after.Zip(before, (a, b) => a.ComputeSeconds - b.ComputeSeconds).Average() / seconds;
             return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
-                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), eager,
-                eager is { } theirs ? Math.Round(rate / theirs, 3) : null, memory, memoryEnd);
+                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), memory, memoryEnd);
 
             async Task ReachAsync(long step)
             {

@@ -26,15 +26,14 @@ public static class BenchVerbs
         var precision = new Option<Precision>("--precision") { Description = "bf16, fp32, or auto for what this machine is best at.", DefaultValueFactory = _ => Precision.Auto };
         var replicas = new Option<int>("--replicas") { Description = "Of one thread each.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
         var steps = new Option<long>("--steps") { Description = "Steps to time.", HelpName = "N", DefaultValueFactory = _ => 20 };
-        var eager = new Option<bool>("--eager") { Description = "Also time the same shape written with the eager library's own functions, and the ratio." };
         var json = Options.Json();
-        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, steps, eager, json };
+        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, steps, json };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--replicas", parsed.GetValue(replicas), 1, 256);
             Options.Check("--steps", parsed.GetValue(steps), 1, 90_000);
             Print(environment, parsed.GetValue(json), await TrainBenchmark.RunAsync(
-                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(steps), parsed.GetValue(eager), environment.Interrupts.Listen()));
+                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(steps), environment.Interrupts.Listen()));
         });
         return command;
     }

@@ -10,14 +10,13 @@ namespace Cluster.Model.Training;
 /// </summary>
 public static class Fingerprint
 {
-    /// <summary>SHA-256 of gradient and parameters after the step, lower-case hex. The engine is reset to its seed's state.</summary>
-    /// <param name="engine">Any state.</param>
+    /// <summary>SHA-256 of gradient and parameters after the step, lower-case hex.</summary>
+    /// <param name="engine">In its seed's state; one step on when this returns.</param>
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
     /// <param name="context">Tokens of a sequence.</param>
     /// <param name="scratch">As long as the engine's vectors; overwritten.</param>
     public static string Of(TrainingEngine engine, int batchTokens, int context, Span<float> scratch)
     {
-        engine.Reset();
         scratch.Clear();
         var random = new CounterRandom(0, RandomPurpose.Synthetic, 0);
         var vocabulary = (ulong)engine.Layout.Shape.Vocabulary;
@@ -35,7 +34,6 @@ public static class Fingerprint
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append(hash, scratch);
         Append(hash, engine.Parameters);
-        engine.Reset();
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -128,19 +128,13 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
 
         private void Plan(IDocumentSource source)
         {
-            var shape = AssumedShape();
+            var shape = ModelReport.ShapeOf(_recipe);
             var layout = new ParameterLayout(shape);
             var t = _recipe.Training;
             var activations = (long)t.MicroBatch * _recipe.Model.Context * shape.Layers * (10L * shape.Width + 3L * shape.FeedForward) * 4;
             var memory = request.Replicas * ((26L + 4L * t.Lanes) * layout.TotalCount + activations) + 6 * source.TotalBytes + (300L << 20);
             double? seconds = _log.Done.Any(s => s.Name == StageNames.Plan) ? null : _origin.Minutes * 60;
             observer.Planned(new RunPlan(source.Description, source.TotalBytes, _recipe, layout.ParameterCount, seconds, memory, _folder, [.. _log.Done.Select(s => s.Name)]));
-        }
-
-        private ModelShape AssumedShape()
-        {
-            var vocabulary = _recipe.Model.Vocabulary > 0 ? _recipe.Model.Vocabulary : _recipe.Tokenizer.Kind == TokenizerKind.Bpe ? _recipe.Tokenizer.Vocabulary : 272;
-            return (_recipe.Model with { Vocabulary = (vocabulary + 15) / 16 * 16 }).Resolved();
         }
 
         /// <summary>The three stages of data: all skipped or all done, for the corpus between them is not kept.</summary>

@@ -64,6 +64,12 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
             var checkpoint = CheckpointStore.Open(job.StartFrom!);
             var withMoments = checkpoint.Manifest.Stage == job.Stage;
             CheckpointStore.Load(checkpoint, engine.Layout, engine.Parameters, withMoments ? engine.FirstMoments : [], withMoments ? engine.SecondMoments : []);
+            if (!withMoments)
+            {
+                engine.FirstMoments.Clear();
+                engine.SecondMoments.Clear();
+            }
+
             engine.ParametersChanged();
         }
     }

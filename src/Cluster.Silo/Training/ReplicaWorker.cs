@@ -29,7 +29,7 @@ public interface ICoordinatorPort
 
 /// <summary>What a replica begins with.</summary>
 /// <param name="MakeEngine">Makes the engine, on the compute thread; its state is the seed's.</param>
-/// <param name="Load">Brings the engine to the starting state, or null where that is the seed's.</param>
+/// <param name="Load">Writes the whole starting state, moments included; null where it is the seed's.</param>
 /// <param name="Steps">Steps that the starting state has applied.</param>
 /// <param name="BatchTokens">Tokens of a micro-batch.</param>
 /// <param name="Context">Tokens of a sequence, for the fingerprint.</param>
@@ -176,7 +176,11 @@ public sealed class ReplicaWorker : IAsyncDisposable
             _exchange = new GradientExchange(_board, _slices);
             _reduced = GC.AllocateArray<float>(engine.Length, pinned: true);
             var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced);
-            _start.Load?.Invoke(engine);
+            // The fingerprint has moved the engine by a step.
+            if (_start.Load is { } load)
+                load(engine);
+            else
+                engine.Reset();
             var state = $"{GradientHash.Of(engine.Parameters)}:{GradientHash.Of(engine.FirstMoments)}:{GradientHash.Of(engine.SecondMoments)}";
             _coordinator.Join(new Join(Member, _start.Steps, state, fingerprint));
             foreach (var work in _inbox.GetConsumingEnumerable())
