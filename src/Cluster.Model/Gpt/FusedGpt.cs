@@ -26,7 +26,8 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private readonly Layer[] _layers;
     private readonly Matrix<T> _embedding, _head, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended;
     private readonly Matrix<T>[] _finalChunks, _dFinalChunks;
-    private readonly Dictionary<(int Rows, int Columns), Matrix<T>> _gradients = [];
+    private readonly ProductScratch<T> _scratch = new();
+    private readonly (long Start, long Count)[] _summed;
     private readonly float* _x, _dResidual, _means, _reciprocals, _positions;
     private readonly List<nint> _native = [];
     private readonly AttentionKernel _attention;
@@ -62,6 +63,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
                 Matrix<T>.Allocate(rows, up), Matrix<T>.Allocate(rows, _shape.FeedForward), Floats((long)rows * _shape.Heads));
         }
 
+        _summed = SummedRanges();
         _attended = Matrix<T>.Allocate(rows, query);
         _final = Matrix<T>.Allocate(rows, _width);
         _dFinal = Matrix<T>.Allocate(rows, _width);
@@ -111,7 +113,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     }
 
     /// <summary>
-    /// Runs one micro-batch. With a gradient, adds scale · d(Σ masked token losses)/d(parameters) to it.
+    /// Runs one micro-batch. With a gradient, writes scale · d(Σ masked token losses)/d(parameters) to it or adds it.
     /// </summary>
     /// <param name="tokens">R ids, sequence after sequence.</param>
     /// <param name="targets">R ids: the token that follows each.</param>
@@ -120,9 +122,16 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     /// <param name="scale">1 / (unmasked tokens of the whole step).</param>
     /// <param name="losses">R negative log-likelihoods in nats, 0 where masked.</param>
     /// <param name="gradient">The flat gradient, or null for evaluation.</param>
-    public void Run(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, ReadOnlySpan<byte> mask, int context, float scale, Span<float> losses, float* gradient)
+    /// <param name="add">Whether the gradient holds something to add to; what it holds is overwritten otherwise.</param>
+    public void Run(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, ReadOnlySpan<byte> mask, int context, float scale, Span<float> losses, float* gradient, bool add)
     {
         Forward(tokens, context);
+        if (gradient != null && !add)
+        {
+            foreach (var (start, count) in _summed)
+                new Span<float>(gradient + start, checked((int)count)).Clear();
+        }
+
         for (var i = 0; i < _finalChunks.Length; i++)
         {
             var start = i * _chunk;
@@ -132,11 +141,11 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
             if (gradient == null)
                 continue;
             Product(_dFinalChunks[i], _logits, _head, ProductKind.Plain);
-            AddWeightGradient(_logits, _finalChunks[i], _shape.TiedHead ? "token_embedding.weight" : "head.weight", gradient);
+            WeightGradient(_logits, _finalChunks[i], _shape.TiedHead ? "token_embedding.weight" : "head.weight", gradient, add || i > 0);
         }
 
         if (gradient != null)
-            Backward(tokens, context, gradient);
+            Backward(tokens, context, gradient, add);
     }
 
     /// <summary>Runs one micro-batch and copies the logits of all R rows, in fp32.</summary>
@@ -199,7 +208,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
             _reciprocals + (long)k * _rows, Parameter(name + ".gain"), Bias(name + ".bias"), _rows, _width, _shape.Norm);
     }
 
-    private void Backward(ReadOnlySpan<int> tokens, int context, float* gradient)
+    private void Backward(ReadOnlySpan<int> tokens, int context, float* gradient, bool add)
     {
         NormBackward(2 * _layers.Length, _dFinal, "final_norm", gradient, accumulate: false);
         for (var i = _layers.Length - 1; i >= 0; i--)
@@ -207,7 +216,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
             var layer = _layers[i];
             BiasBackward(_dx, $"blocks.{i}.feed_forward.down.bias", gradient);
             Product(_dWide, _dx, layer.DownWeight, ProductKind.Plain);
-            AddWeightGradient(_dx, layer.Hidden, $"blocks.{i}.feed_forward.down.weight", gradient);
+            WeightGradient(_dx, layer.Hidden, $"blocks.{i}.feed_forward.down.weight", gradient, add);
             var upBias = Bias($"blocks.{i}.feed_forward.up.bias");
             if (_shape.Activation == Activation.Swiglu)
                 RowKernels.SwigluBackward(layer.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
@@ -215,12 +224,12 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
                 RowKernels.GeluBackward(layer.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
             BiasBackward(layer.Up, $"blocks.{i}.feed_forward.up.bias", gradient);
             Product(_dNarrow, layer.Up, layer.UpWeight, ProductKind.Plain);
-            AddWeightGradient(layer.Up, layer.FeedForwardInput, $"blocks.{i}.feed_forward.up.weight", gradient);
+            WeightGradient(layer.Up, layer.FeedForwardInput, $"blocks.{i}.feed_forward.up.weight", gradient, add);
             NormBackward(2 * i + 1, _dNarrow, $"blocks.{i}.feed_forward_norm", gradient, accumulate: true);
 
             BiasBackward(_dx, $"blocks.{i}.attention.output.bias", gradient);
             Product(_attended, _dx, layer.OutputWeight, ProductKind.Plain);
-            AddWeightGradient(_dx, layer.Attended, $"blocks.{i}.attention.output.weight", gradient);
+            WeightGradient(_dx, layer.Attended, $"blocks.{i}.attention.output.weight", gradient, add);
             var qkvBias = Bias($"blocks.{i}.attention.qkv.bias");
             for (var s = 0; s < _rows / context; s++)
             {
@@ -231,7 +240,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
 
             BiasBackward(_dQkv, $"blocks.{i}.attention.qkv.bias", gradient);
             Product(_dNarrow, _dQkv, layer.QkvWeight, ProductKind.Plain);
-            AddWeightGradient(_dQkv, layer.AttentionInput, $"blocks.{i}.attention.qkv.weight", gradient);
+            WeightGradient(_dQkv, layer.AttentionInput, $"blocks.{i}.attention.qkv.weight", gradient, add);
             NormBackward(2 * i, _dNarrow, $"blocks.{i}.attention_norm", gradient, accumulate: true);
         }
 
@@ -254,14 +263,10 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
             RowKernels.BiasBackward(dOutput.Data, gradient + bias.Offset, _rows, dOutput.Columns);
     }
 
-    private void AddWeightGradient(Matrix<T> dOutput, Matrix<T> input, string name, float* gradient)
+    private void WeightGradient(Matrix<T> dOutput, Matrix<T> input, string name, float* gradient, bool add)
     {
-        var parameter = _layout[name];
-        Matrix<T>? scratch = null;
-        if (typeof(T) != typeof(Fp32) && !_gradients.TryGetValue((parameter.Rows, parameter.Columns), out scratch))
-            _gradients[(parameter.Rows, parameter.Columns)] = scratch = Matrix<T>.Allocate(parameter.Rows, parameter.Columns);
         var start = Stopwatch.GetTimestamp();
-        Matrix<T>.AddTransposedProduct(gradient + parameter.Offset, dOutput, input, _gemm, scratch);
+        Matrix<T>.TransposedProduct(gradient + _layout[name].Offset, dOutput, input, _gemm, _scratch, add);
         ProductTicks += Stopwatch.GetTimestamp() - start;
     }
 
@@ -278,6 +283,21 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private float* Parameter(string name) => _parameters + _layout[name].Offset;
 
     private float* Bias(string name) => _layout.Find(name) is { } bias ? _parameters + bias.Offset : null;
+
+    /// <summary>What no weight's product writes whole: tables that tokens add rows to, gains and biases, padding.</summary>
+    private (long Start, long Count)[] SummedRanges()
+    {
+        var ranges = new List<(long, long)>();
+        long start = 0;
+        foreach (var parameter in _layout.Parameters.Where(p => p.IsMatrix && p.Name != "position_embedding.weight" && (_shape.TiedHead || p.Name != "token_embedding.weight")))
+        {
+            ranges.Add((start, parameter.Offset - start));
+            start = parameter.Offset + parameter.Count;
+        }
+
+        ranges.Add((start, _layout.TotalCount - start));
+        return [.. ranges.Where(r => r.Item2 > 0)];
+    }
 
     private Matrix<T> Weight(string name)
     {
@@ -298,13 +318,14 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     {
         foreach (var layer in _layers)
             layer.Dispose();
-        foreach (var matrix in (Matrix<T>[])[_embedding, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended, .. _finalChunks, .. _dFinalChunks, .. _gradients.Values])
+        foreach (var matrix in (Matrix<T>[])[_embedding, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended, .. _finalChunks, .. _dFinalChunks])
             matrix.Dispose();
         if (!_shape.TiedHead)
             _head.Dispose();
         _castTensor.Dispose();
         _attention.Dispose();
         _gemm.Dispose();
+        _scratch.Dispose();
         foreach (var pointer in _native)
             NativeMemory.AlignedFree((void*)pointer);
         _native.Clear();

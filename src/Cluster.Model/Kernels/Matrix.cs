@@ -9,7 +9,11 @@ namespace Cluster.Model.Kernels;
 internal sealed unsafe class Matrix<T> : IDisposable
     where T : unmanaged, IElement<T>
 {
+    /// <summary>Elements of the largest block of a weight gradient made at a time: 2 MB in bf16, which the second cache level about holds.</summary>
+    private const int MaxBlock = 1 << 20;
+
     private readonly torch.Tensor _tensor, _transposed;
+    private readonly Dictionary<int, torch.Tensor[]> _transposedBlocks = [];
 
     private Matrix(torch.Tensor tensor, T* data)
     {
@@ -77,31 +81,91 @@ internal sealed unsafe class Matrix<T> : IDisposable
             _tensor.addmm_(y._tensor, w._tensor, beta: 0, alpha: 1);
     }
 
-    /// <summary>sum[N, K] += y[M, N]ᵀ · x[M, K].</summary>
+    /// <summary>
+    /// sum[N, K] = y[M, N]ᵀ · x[M, K], or += where <paramref name="add"/> says so. A product of bf16 is made in blocks of rows, so that each
+    /// is still in the cache when it is widened into the sum: the whole of it would go to memory and back.
+    /// </summary>
     /// <param name="sum">In fp32.</param>
     /// <param name="y">The left operand.</param>
     /// <param name="x">The right operand.</param>
-    /// <param name="gemm">Makes the products of fp32, which need no scratch.</param>
-    /// <param name="scratch">[N, K], for bf16, whose product is rounded before it is added.</param>
-    public static void AddTransposedProduct(float* sum, Matrix<T> y, Matrix<T> x, Gemm gemm, Matrix<T>? scratch)
+    /// <param name="gemm">Makes the products of fp32.</param>
+    /// <param name="scratch">Where blocks of bf16 products are made.</param>
+    /// <param name="add">Whether the sum has something to add to.</param>
+    public static void TransposedProduct(float* sum, Matrix<T> y, Matrix<T> x, Gemm gemm, ProductScratch<T> scratch, bool add)
     {
         if (typeof(T) == typeof(Fp32))
         {
-            gemm.Multiply(y.Columns, x.Columns, x.Rows, y.Operand(transposed: true), x.Operand(), sum, x.Columns, add: true);
+            gemm.Multiply(y.Columns, x.Columns, x.Rows, y.Operand(transposed: true), x.Operand(), sum, x.Columns, add);
+            return;
         }
-        else
+
+        var columns = x.Columns;
+        foreach (var left in y.TransposedBlocks(columns))
         {
-            scratch!._tensor.addmm_(y._transposed, x._tensor, beta: 0, alpha: 1);
-            RowKernels.Accumulate(sum, scratch.Data, (long)scratch.Rows * scratch.Columns);
+            var block = scratch.Of((int)left.shape[0], columns);
+            block._tensor.addmm_(left, x._tensor, beta: 0, alpha: 1);
+            var count = (long)block.Rows * columns;
+            if (add)
+                RowKernels.Accumulate(sum, block.Data, count);
+            else
+                RowKernels.Widen(sum, block.Data, count);
+            sum += count;
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        foreach (var block in _transposedBlocks.Values.SelectMany(blocks => blocks))
+            block.Dispose();
         _transposed.Dispose();
         _tensor.Dispose();
     }
 
+    /// <summary>Rows of this matrix's transpose, as many at a time as make blocks of about equal size with so many columns each.</summary>
+    private torch.Tensor[] TransposedBlocks(int columns)
+    {
+        if (_transposedBlocks.TryGetValue(columns, out var blocks))
+            return blocks;
+        var count = (int)(((long)Columns * columns + MaxBlock - 1) / MaxBlock);
+        var rows = (((Columns + count - 1) / count) + 15) / 16 * 16;
+        blocks = [.. Enumerable.Range(0, (Columns + rows - 1) / rows)
+            .Select(i => _transposed.narrow(0, i * rows, Math.Min(rows, Columns - i * rows)).DetachFromDisposeScope())];
+        return _transposedBlocks[columns] = blocks;
+    }
+
     private GemmOperand Operand(bool transposed = false) => new((float*)Data, Columns, transposed);
+}
+
+/// <summary>Room for one product at a time, seen in whatever shape it has.</summary>
+internal sealed class ProductScratch<T> : IDisposable
+    where T : unmanaged, IElement<T>
+{
+    private readonly Dictionary<(int Rows, int Columns), Matrix<T>> _views = [];
+    private torch.Tensor _memory = Matrix<T>.Flat(0);
+
+    /// <summary>A matrix with anything in it, valid until the next one is asked for.</summary>
+    public Matrix<T> Of(int rows, int columns)
+    {
+        if (_views.TryGetValue((rows, columns), out var view))
+            return view;
+        if (_memory.numel() < (long)rows * columns)
+        {
+            Clear();
+            _memory = Matrix<T>.Flat((long)rows * columns);
+        }
+
+        return _views[(rows, columns)] = Matrix<T>.View(_memory, 0, rows, columns);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Clear();
+
+    private void Clear()
+    {
+        foreach (var view in _views.Values)
+            view.Dispose();
+        _views.Clear();
+        _memory.Dispose();
+    }
 }

@@ -274,6 +274,14 @@ internal static unsafe class RowKernels
             (Vector512.Load(destination + i) + T.Load(source + i)).Store(destination + i);
     }
 
+    /// <summary>destination = source, both of <paramref name="count"/> elements, a multiple of 16.</summary>
+    public static void Widen<T>(float* destination, T* source, long count)
+        where T : unmanaged, IElement<T>
+    {
+        for (long i = 0; i < count; i += Lanes)
+            T.Load(source + i).Store(destination + i);
+    }
+
     private static void Add(float* destination, float* source, int count)
     {
         for (var c = 0; c < count; c += Lanes)

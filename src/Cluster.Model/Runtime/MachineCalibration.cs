@@ -45,13 +45,13 @@ public static class MachineCalibration
             var batch = new MicroBatch(new int[count], new int[count], [.. Enumerable.Repeat((byte)1, count)], context);
             for (var i = 0; i < count; i++)
                 (batch.Tokens[i], batch.Targets[i]) = (i % options.Shape.Vocabulary, (i + 1) % options.Shape.Vocabulary);
-            engine.AddGradient(batch, 1.0 / count, gradient);
+            engine.Gradient(batch, 1.0 / count, gradient, add: false);
             together.SignalAndWait();
             var start = Stopwatch.GetTimestamp();
             long tokens = 0;
             do
             {
-                engine.AddGradient(batch, 1.0 / count, gradient);
+                engine.Gradient(batch, 1.0 / count, gradient, add: false);
                 tokens += count;
             }
             while (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds);

@@ -17,7 +17,6 @@ public static class Fingerprint
     /// <param name="scratch">As long as the engine's vectors; overwritten.</param>
     public static string Of(TrainingEngine engine, int batchTokens, int context, Span<float> scratch)
     {
-        scratch.Clear();
         var random = new CounterRandom(0, RandomPurpose.Synthetic, 0);
         var vocabulary = (ulong)engine.Layout.Shape.Vocabulary;
         int[] tokens = new int[batchTokens], targets = new int[batchTokens];
@@ -29,7 +28,7 @@ public static class Fingerprint
             mask[i] = 1;
         }
 
-        engine.AddGradient(new MicroBatch(tokens, targets, mask, context), 1.0 / batchTokens, scratch);
+        engine.Gradient(new MicroBatch(tokens, targets, mask, context), 1.0 / batchTokens, scratch, add: false);
         engine.Apply(scratch, TrainingEngine.Norm(scratch), 1e-3, 1);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append(hash, scratch);

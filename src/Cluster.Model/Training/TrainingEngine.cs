@@ -77,31 +77,33 @@ public sealed unsafe class TrainingEngine : IDisposable
     public long ProductTicks => _model.ProductTicks;
 
     /// <summary>
-    /// Adds scale · d(Σ of unmasked token losses)/d(parameters) to the gradient and returns that sum of losses, in nats, as a double.
+    /// Writes scale · d(Σ of unmasked token losses)/d(parameters) to the gradient, or adds it, and returns that sum of losses, in nats,
+    /// as a double. A lane's first micro-batch is written, which spares a pass that clears the vector and one that reads it.
     /// </summary>
     /// <param name="batch">As many tokens as the options say.</param>
     /// <param name="scale">1 / (unmasked tokens of the whole step).</param>
     /// <param name="gradient">Of length <see cref="Length"/>.</param>
-    public double AddGradient(MicroBatch batch, double scale, Span<float> gradient)
+    /// <param name="add">Whether to add to what the gradient holds.</param>
+    public double Gradient(MicroBatch batch, double scale, Span<float> gradient, bool add)
     {
         if (gradient.Length != Length)
             throw new ArgumentException($"gradient has {gradient.Length} elements, not {Length}", nameof(gradient));
         fixed (float* g = gradient)
-            _model.Run(batch, (float)scale, _losses, g);
+            _model.Run(batch, (float)scale, _losses, g, add);
         return Sum(_losses);
     }
 
     /// <summary>The sum of unmasked token losses, in nats, without a gradient.</summary>
     public double Loss(MicroBatch batch)
     {
-        _model.Run(batch, 0, _losses, null);
+        _model.Run(batch, 0, _losses, null, add: false);
         return Sum(_losses);
     }
 
     /// <summary>Negative log-likelihood of every target, in nats; 0 where masked. Valid until the next call.</summary>
     public ReadOnlySpan<float> TokenLosses(MicroBatch batch)
     {
-        _model.Run(batch, 0, _losses, null);
+        _model.Run(batch, 0, _losses, null, add: false);
         return _losses;
     }
 
@@ -180,7 +182,7 @@ public sealed unsafe class TrainingEngine : IDisposable
     {
         long ProductTicks { get; }
 
-        void Run(MicroBatch batch, float scale, float[] losses, float* gradient);
+        void Run(MicroBatch batch, float scale, float[] losses, float* gradient, bool add);
 
         void Logits(MicroBatch batch, float[] logits);
 
@@ -194,8 +196,8 @@ public sealed unsafe class TrainingEngine : IDisposable
     {
         public long ProductTicks => gpt.ProductTicks;
 
-        public void Run(MicroBatch batch, float scale, float[] losses, float* gradient) =>
-            gpt.Run(batch.Tokens, batch.Targets, batch.Mask, batch.Context, scale, losses, gradient);
+        public void Run(MicroBatch batch, float scale, float[] losses, float* gradient, bool add) =>
+            gpt.Run(batch.Tokens, batch.Targets, batch.Mask, batch.Context, scale, losses, gradient, add);
 
         public void Logits(MicroBatch batch, float[] logits) => gpt.Logits(batch.Tokens, batch.Context, logits);
 

@@ -286,8 +286,15 @@ public sealed class ReplicaWorker : IAsyncDisposable
         double loss = 0;
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();
+        var add = false;
         foreach (var batch in batches)
-            loss += _engine!.AddGradient(batch, 1.0 / plan.Tokens, gradient);
+        {
+            loss += _engine!.Gradient(batch, 1.0 / plan.Tokens, gradient, add);
+            add = true;
+        }
+
+        if (!add)
+            gradient.Clear();
         _computeTicks += Stopwatch.GetTimestamp() - start;
         _losses[lane] = loss;
         _nodes.CompleteLane(lane);

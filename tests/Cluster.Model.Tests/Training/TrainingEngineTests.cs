@@ -13,14 +13,14 @@ public class TrainingEngineTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void AddGradient_Fp32_EqualsFloat64Reference(string name)
+    public void Gradient_Fp32_EqualsFloat64Reference(string name)
     {
         using var engine = Engine(ShapeOf(name), Precision.Fp32, tokens: 48);
         var batch = Batch(engine.Layout.Shape, rows: 48, context: 16, masked: true);
-        var gradient = new float[engine.Length];
+        var gradient = Garbage(engine);
         Perturb(engine);
 
-        var loss = engine.AddGradient(batch, 1.0, gradient);
+        var loss = engine.Gradient(batch, 1.0, gradient, add: false);
         var (expectedLoss, expected) = new ReferenceGpt(engine.Layout, engine.Parameters).LossAndGradient(batch.Tokens, batch.Targets, batch.Mask, batch.Context);
 
         Assert.Equal(expectedLoss, loss, 1e-4 * expectedLoss);
@@ -34,14 +34,14 @@ public class TrainingEngineTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void AddGradient_Bf16_StaysNearFloat64Reference(string name)
+    public void Gradient_Bf16_StaysNearFloat64Reference(string name)
     {
         using var engine = Engine(ShapeOf(name), Precision.Bf16, tokens: 48);
         var batch = Batch(engine.Layout.Shape, rows: 48, context: 16, masked: true);
-        var gradient = new float[engine.Length];
+        var gradient = Garbage(engine);
         Perturb(engine);
 
-        var loss = engine.AddGradient(batch, 1.0, gradient);
+        var loss = engine.Gradient(batch, 1.0, gradient, add: false);
         var (expectedLoss, expected) = new ReferenceGpt(engine.Layout, engine.Parameters).LossAndGradient(batch.Tokens, batch.Targets, batch.Mask, batch.Context);
 
         Assert.Equal(expectedLoss, loss, 2e-3 * expectedLoss);
@@ -52,14 +52,36 @@ public class TrainingEngineTests
         }
     }
 
+    [Theory]
+    [InlineData("everything", Precision.Fp32)]
+    [InlineData("everything", Precision.Bf16)]
+    [InlineData("untied", Precision.Bf16)]
+    public void Gradient_Added_IsTheSumOfBoth(string name, Precision precision)
+    {
+        using var engine = Engine(ShapeOf(name), precision, tokens: 48);
+        Perturb(engine);
+        MicroBatch one = Batch(engine.Layout.Shape, rows: 48, context: 16, masked: true), two = one with { Tokens = [.. one.Tokens.Reverse()] };
+        float[] first = Garbage(engine), second = Garbage(engine), both = Garbage(engine);
+        engine.Gradient(one, 1.0, first, add: false);
+        engine.Gradient(two, 1.0, second, add: false);
+        engine.Gradient(one, 1.0, both, add: false);
+        engine.Gradient(two, 1.0, both, add: true);
+
+        Assert.DoesNotContain(first, float.IsNaN);
+        var scale = Math.Sqrt(first.Sum(g => (double)g * g) / first.Length);
+        for (var i = 0; i < both.Length; i++)
+            Assert.Equal((double)first[i] + second[i], both[i], 1e-4 * (scale + Math.Abs(both[i])));
+        Assert.NotEqual(first, both);
+    }
+
     [Fact]
-    public void AddGradient_AgainstFiniteDifferences_Agrees()
+    public void Gradient_AgainstFiniteDifferences_Agrees()
     {
         using var engine = Engine(s_small, Precision.Fp32, tokens: 32);
         var batch = Batch(s_small, rows: 32, context: 16, masked: false);
         var gradient = new float[engine.Length];
         Perturb(engine);
-        engine.AddGradient(batch, 1.0, gradient);
+        engine.Gradient(batch, 1.0, gradient, add: false);
         foreach (var p in engine.Layout.Parameters)
         {
             // Along the gradient itself the slope is its norm, far above fp32's noise.
@@ -110,8 +132,7 @@ public class TrainingEngineTests
         var first = engine.Loss(batch) / 32;
         for (var step = 1; step <= 150; step++)
         {
-            Array.Clear(gradient);
-            engine.AddGradient(batch, 1.0 / 32, gradient);
+            engine.Gradient(batch, 1.0 / 32, gradient, add: false);
             engine.Apply(gradient, TrainingEngine.Norm(gradient), 1e-2, step);
         }
 
@@ -130,7 +151,7 @@ public class TrainingEngineTests
         for (var step = 1; step <= 3; step++)
         {
             var gradient = new float[engine.Length];
-            engine.AddGradient(batch, 1.0 / 32, gradient);
+            engine.Gradient(batch, 1.0 / 32, gradient, add: false);
             var norm = TrainingEngine.Norm(gradient);
             engine.Apply(gradient, norm, 1e-3, step);
             var expectedNorm = Math.Sqrt(gradient.Sum(g => (double)g * g));
@@ -153,23 +174,23 @@ public class TrainingEngineTests
     [Theory]
     [InlineData(Precision.Fp32)]
     [InlineData(Precision.Bf16)]
-    public void AddGradient_SameBatchTwice_SameBitsInAnotherEngine(Precision precision)
+    public void Gradient_SameBatchTwice_SameBitsInAnotherEngine(Precision precision)
     {
         using var one = Engine(s_small, precision, tokens: 32);
         using var two = Engine(s_small, precision, tokens: 32);
         var batch = Batch(s_small, rows: 32, context: 16, masked: false);
         float[] a = new float[one.Length], b = new float[one.Length], c = new float[one.Length];
-        one.AddGradient(batch, 1.0 / 32, a);
-        two.AddGradient(batch, 1.0 / 32, b);
+        one.Gradient(batch, 1.0 / 32, a, add: false);
+        two.Gradient(batch, 1.0 / 32, b, add: false);
         var swapped = batch with { Tokens = [.. batch.Tokens[16..], .. batch.Tokens[..16]], Targets = [.. batch.Targets[16..], .. batch.Targets[..16]] };
-        two.AddGradient(swapped, 1.0 / 32, c);
+        two.Gradient(swapped, 1.0 / 32, c, add: false);
 
         Assert.Equal(a, b);
         Assert.NotEqual(a, c); // the same sequences in another order: another order of additions
     }
 
     [Fact]
-    public void AddGradient_Fp32OnTwoThreads_SameBits()
+    public void Gradient_Fp32OnTwoThreads_SameBits()
     {
         // Wide enough that products are split.
         var shape = s_small with { Width = 128, FeedForward = 512, Vocabulary = 512 };
@@ -177,10 +198,10 @@ public class TrainingEngineTests
         var batch = Batch(shape, rows: 128, context: 16, masked: false);
         using var one = new TrainingEngine(options, seed: 7);
         float[] a = new float[one.Length], b = new float[one.Length];
-        var loss = one.AddGradient(batch, 1.0 / 128, a);
+        var loss = one.Gradient(batch, 1.0 / 128, a, add: false);
         using var two = new TrainingEngine(options with { Threads = 2 }, seed: 7);
 
-        Assert.Equal(loss, two.AddGradient(batch, 1.0 / 128, b));
+        Assert.Equal(loss, two.Gradient(batch, 1.0 / 128, b, add: false));
         Assert.Equal(a, b);
     }
 
@@ -219,6 +240,14 @@ public class TrainingEngineTests
         },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
+
+    /// <summary>What a written gradient must not show through.</summary>
+    private static float[] Garbage(TrainingEngine engine)
+    {
+        var gradient = new float[engine.Length];
+        Array.Fill(gradient, float.NaN);
+        return gradient;
+    }
 
     private static TrainingEngine Engine(ModelShape shape, Precision precision, int tokens, AdamWOptions? optimizer = null) =>
         new(new EngineOptions(shape, precision, tokens, optimizer ?? new AdamWOptions()), seed: 7);
