@@ -1,21 +1,29 @@
+// What coordinator and replicas tell each other. Every message carries the (term, generation) that it was said in, and whoever has
+// heard of a later one does not obey it [11]. All may be lost, repeated or overtake each other.
 using Cluster.Collectives.Reduction;
 
 namespace Cluster.Collectives.Protocol;
 
-/// <summary>A replica as the others know it.</summary>
-/// <param name="Id">Its name, unique for the life of the run; a process that comes back takes a new one.</param>
-/// <param name="Address">Where its exchange is served.</param>
-public sealed record Member(string Id, string Address);
+/// <summary>Replica → coordinator: it exists and may take part. Repeated until it is answered.</summary>
+/// <param name="Member">Who.</param>
+/// <param name="Steps">Steps that its state has applied; -1 where it has none (a copy was broken off).</param>
+/// <param name="StateHash">Of its parameters and moments.</param>
+/// <param name="Identity">What it is built and configured for, with its fingerprint [9].</param>
+/// <param name="Term">The latest term it has heard of; 0 for none.</param>
+/// <param name="Generation">The latest generation of that term.</param>
+public sealed record Join(Member Member, long Steps, string StateHash, RunIdentity Identity, long Term = 0, long Generation = 0);
 
-/// <summary>Coordinator → replica: compute these lanes of this step. A higher generation means that the membership changed.</summary>
+/// <summary>Coordinator → replica: compute these lanes of this step. It is also the COMMIT of the step before.</summary>
 /// <param name="Term">The coordinator's term.</param>
-/// <param name="Generation">The membership's generation.</param>
+/// <param name="Generation">The membership's generation; a higher one than the last means that the membership changed.</param>
 /// <param name="Step">Steps committed so far, which is the index of the step to compute.</param>
 /// <param name="Members">Everyone, in lane order.</param>
 /// <param name="Assignment">A range of lanes per member.</param>
-public sealed record BeginStep(long Term, long Generation, long Step, IReadOnlyList<Member> Members, LaneAssignment Assignment);
+/// <param name="Committed">The outcome of the step before: who has not applied it yet does so first.</param>
+public sealed record BeginStep(
+    long Term, long Generation, long Step, IReadOnlyList<Member> Members, LaneAssignment Assignment, CommitRecord Committed);
 
-/// <summary>Replica → coordinator: the reduced gradient of the step is here.</summary>
+/// <summary>Replica → coordinator: the reduced gradient of the step is here, and every step before is applied [10].</summary>
 /// <param name="Member">Who.</param>
 /// <param name="Term">As begun.</param>
 /// <param name="Generation">As begun.</param>
@@ -26,49 +34,53 @@ public sealed record BeginStep(long Term, long Generation, long Step, IReadOnlyL
 public sealed record Ready(
     string Member, long Term, long Generation, long Step, string GradientHash, IReadOnlyList<double> Losses, double GradientNorm = 0);
 
-/// <summary>Replica → coordinator: it exists and may take part.</summary>
-/// <param name="Member">Who.</param>
-/// <param name="Steps">Steps that its state has applied.</param>
-/// <param name="StateHash">Of its parameters and moments.</param>
-/// <param name="Fingerprint">Of a step on synthetic input at the run's shapes: unequal ones would train unequal bits [9].</param>
-public sealed record Join(Member Member, long Steps, string StateHash, string Fingerprint = "");
-
-/// <summary>What is stored durably before anyone applies a step: the step's one and only outcome.</summary>
-/// <param name="Term">The term that committed it.</param>
-/// <param name="Steps">Steps committed, this one included.</param>
-/// <param name="GradientHash">The gradient that everyone had.</param>
-/// <param name="Loss">Sum of token losses over all lanes, along the tree, in nats.</param>
-/// <param name="GradientNorm">Of the gradient before clipping.</param>
-public sealed record CommitRecord(long Term, long Steps, string GradientHash, double Loss, double GradientNorm = 0);
-
-/// <summary>Coordinator → replica: apply the gradient you are ready with.</summary>
+/// <summary>Coordinator → replica: apply the gradient you are ready with. Sent where no BEGIN follows at once.</summary>
+/// <param name="Term">The coordinator's term; the record may be an earlier one's.</param>
+/// <param name="Generation">The membership's generation.</param>
 /// <param name="Record">The stored outcome.</param>
-/// <param name="Generation">The generation that was ready.</param>
-/// <param name="Next">The step to go on with, or null when the coordinator rests.</param>
-public sealed record Commit(CommitRecord Record, long Generation, BeginStep? Next);
+public sealed record Commit(long Term, long Generation, CommitRecord Record);
 
-/// <summary>What the coordinator wants done; the caller carries it out in order.</summary>
-public abstract record CoordinatorAction
-{
-    private CoordinatorAction()
-    {
-    }
+/// <summary>Coordinator → replica: leave what you are at, keep what you hold, say where you are.</summary>
+/// <param name="Term">The coordinator's term.</param>
+/// <param name="Generation">The membership's generation.</param>
+/// <param name="Committed">What the coordinator knows to be committed: who lacks just that step and holds its gradient applies it first.</param>
+public sealed record Query(long Term, long Generation, CommitRecord Committed);
 
-    /// <summary>Tell every member to begin.</summary>
-    public sealed record SendBegin(BeginStep Begin) : CoordinatorAction;
+/// <summary>Replica → coordinator: where it is, in answer to a QUERY.</summary>
+/// <param name="Member">Who.</param>
+/// <param name="Term">As asked.</param>
+/// <param name="Generation">As asked.</param>
+/// <param name="Applied">Steps that its state has applied; -1 where it has none.</param>
+/// <param name="Last">The outcome that it applied last; null where it still has the state it joined with.</param>
+/// <param name="Held">Lanes of step <paramref name="Applied"/> that were its own to compute: it keeps those that it has [14].</param>
+/// <param name="StateHash">Of its parameters and moments.</param>
+public sealed record Report(Member Member, long Term, long Generation, long Applied, CommitRecord? Last, LaneRange Held, string StateHash);
 
-    /// <summary>Write the outcome durably and conditionally, then call <see cref="StepCoordinator.CommitStored"/>.</summary>
-    public sealed record StoreCommit(CommitRecord Record) : CoordinatorAction;
+/// <summary>Coordinator → newcomer: copy a donor's state [15].</summary>
+/// <param name="Term">The coordinator's term.</param>
+/// <param name="Generation">The membership's generation.</param>
+/// <param name="Donor">Whose; it rests at that step until the copy is done or given up.</param>
+/// <param name="Committed">The outcome that the state has applied last; its <see cref="CommitRecord.Steps"/> are the state's.</param>
+/// <param name="StateHash">Every member's, and to be the copy's.</param>
+public sealed record CopyState(long Term, long Generation, Member Donor, CommitRecord Committed, string StateHash);
 
-    /// <summary>Tell these members to apply.</summary>
-    public sealed record SendCommit(Commit Commit, IReadOnlyList<Member> Members) : CoordinatorAction;
+/// <summary>Newcomer → coordinator: it has the committed state.</summary>
+public sealed record Joined(string Member, long Term, long Steps, string StateHash);
 
-    /// <summary>Tell a replica that it is not part of this run any more, or never was.</summary>
-    public sealed record Refuse(string Member, string Reason) : CoordinatorAction;
+/// <summary>Newcomer → coordinator: the copy from that donor failed.</summary>
+public sealed record CopyFailed(string Member, long Term, long Steps, string Donor, string Reason);
 
-    /// <summary>The run cannot go on: every commit so far stands.</summary>
-    public sealed record Stop(string Reason) : CoordinatorAction;
+/// <summary>Replica → coordinator: a peer of this generation cannot be reached [13].</summary>
+public sealed record PeerLost(string Reporter, string Lost, long Term, long Generation, string Reason);
 
-    /// <summary>The last step asked for is committed.</summary>
-    public sealed record Finished(long Steps) : CoordinatorAction;
-}
+/// <summary>
+/// Replica → coordinator: it lives, and this is the latest (term, generation) that it has heard of. A reminder of one that hears
+/// nothing, and the answer to a coordinator of an earlier term.
+/// </summary>
+public sealed record Presence(string Member, long Term, long Generation);
+
+/// <summary>Coordinator → replica that lives: it takes no part any more and may offer itself again.</summary>
+/// <param name="Term">The coordinator's term.</param>
+/// <param name="Generation">A generation without it.</param>
+/// <param name="Committed">As in <see cref="Query"/>.</param>
+public sealed record Evicted(long Term, long Generation, CommitRecord Committed);

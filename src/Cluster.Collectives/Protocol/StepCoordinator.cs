@@ -1,38 +1,69 @@
+// Enters: replicas' messages, outcomes of writes and probes, wishes of the stage's driver and of operators. Leaves: actions.
+// Does not know: grains, sockets, clocks, threads, gradients. StepCoordinator.Membership.cs has who takes part, this file has steps.
 using Cluster.Collectives.Reduction;
 
 namespace Cluster.Collectives.Protocol;
 
 /// <summary>
 /// Decides when a step is done: READY from every member with one hash → one durable COMMIT → apply. A pure state machine: it does
-/// no I/O, reads no clock and starts nothing; every call returns what is to be done. Numbers in brackets are rules of determinism.md.
+/// no I/O, reads no clock and starts nothing; every call returns what is to be done, in order. Numbers in brackets are rules of
+/// determinism.md.
+/// <para>
+/// One activation of the coordinator has one machine. It begins with <see cref="StartJob"/> (a new job) or <see cref="TakeOver"/> (a
+/// job that an earlier activation left), takes a term by its first write, and says nothing before that write is stored [11]. Then it
+/// goes round: boundary (newcomers are taken in, the drained leave) → BEGIN → READY from all → write → boundary. Two things only are
+/// ever awaited besides READYs: a write (<see cref="CoordinatorAction.Store"/>), and reports of where replicas are (QUERY), after a
+/// takeover, when the last member is lost, and before newcomers copy a state.
+/// </para>
 /// </summary>
-public sealed class StepCoordinator
+public sealed partial class StepCoordinator
 {
-    private readonly long _term;
-    private readonly int _lanes;
-    private readonly List<Member> _members = [];
+    private readonly uint _nonce;
     private readonly Dictionary<string, Ready> _ready = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
+    private Phase _phase = Phase.Empty;
+    private RunIdentity _identity = new("");
+    private int _lanes, _expected;
+    private long _term, _revision, _higherTerm;
+    private CommitRecord _committed = new(0, 0, "", 0);
+    private CoordinatorRecord? _stored, _writing;
+    private bool _reading, _untold, _announced, _gathering;
     private LaneAssignment? _assignment;
-    private CommitRecord _committed;
-    private CommitRecord? _storing;
-    private IReadOnlyList<Member> _storingFor = [];
-    private Join? _first;
-    private int _expected;
-    private bool _underWay, _stopped;
+    private BeginStep? _begun;
 
-    /// <param name="term">This activation's term, higher than every earlier one [11].</param>
-    /// <param name="lanes">Lanes of the recipe.</param>
-    /// <param name="members">How many replicas the first generation waits for.</param>
-    /// <param name="committed">The last stored outcome; steps 0 for a new run.</param>
-    /// <param name="lastStep">The coordinator rests when this many steps are committed.</param>
-    public StepCoordinator(long term, int lanes, int members, CommitRecord committed, long lastStep)
+    /// <param name="nonce">A random number of this activation's own, see <see cref="Term"/>.</param>
+    public StepCoordinator(uint nonce) => _nonce = nonce;
+
+    private enum Phase
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(members, 1);
-        (_term, _lanes, _expected, _committed, LastStep) = (term, lanes, members, committed, lastStep);
+        /// <summary>There is no job: the store is empty.</summary>
+        Empty,
+
+        /// <summary>The write that takes a term is under way.</summary>
+        TakingTerm,
+
+        /// <summary>Starters are awaited.</summary>
+        Gathering,
+
+        /// <summary>Replicas are asked where they are.</summary>
+        Asking,
+
+        /// <summary>No step is under way.</summary>
+        Boundary,
+
+        /// <summary>A step is under way.</summary>
+        Working,
+
+        /// <summary>The run cannot go on.</summary>
+        Stopped,
+
+        /// <summary>Another activation is in charge.</summary>
+        Silent,
     }
 
-    /// <summary>The membership's generation; 0 before the first.</summary>
+    /// <summary>This activation's term; 0 before it is stored.</summary>
+    public long CurrentTerm => _term;
+
+    /// <summary>The membership's generation; 0 before the first step.</summary>
     public long Generation { get; private set; }
 
     /// <summary>Who takes part, in lane order.</summary>
@@ -44,165 +75,368 @@ public sealed class StepCoordinator
     /// <summary>The coordinator rests when this many steps are committed.</summary>
     public long LastStep { get; private set; }
 
-    /// <summary>Lanes whose gradients were lost with their replica and had to be computed again.</summary>
+    /// <summary>
+    /// Lanes that were assigned to a replica which left before their step was committed, and so had to be computed by others. Counted
+    /// when it leaves, whether it had got to them or not.
+    /// </summary>
     public long LostLanes { get; private set; }
 
-    /// <summary>A replica offers itself with the steps it has applied and the hashes of its state and arithmetic [9, 15].</summary>
-    public IReadOnlyList<CoordinatorAction> Receive(Join join)
-    {
-        var id = join.Member.Id;
-        if (_members.Any(m => m.Id == id))
-            return [];
-        if (Generation > 0 || _stopped)
-            return Refuse(id, "The run has begun; replicas join before its first step.");
-        if (join.Steps != _committed.Steps)
-            return RefuseStarter(id, $"The replica has applied {join.Steps} steps, the run has committed {_committed.Steps}.");
-        _first ??= join;
-        if (join.StateHash != _first.StateHash)
-            return RefuseStarter(id, $"The replica's state hash is {join.StateHash}, the others' is {_first.StateHash}.");
-        if (join.Fingerprint != _first.Fingerprint)
-        {
-            return RefuseStarter(id,
-                $"The replica's arithmetic differs: its fingerprint is {join.Fingerprint}, that of {_first.Member.Id} is {_first.Fingerprint}. Use equal processors and library builds.");
-        }
+    /// <summary>Whether it rests: the run is at a boundary, and the last step asked for is committed.</summary>
+    public bool Resting => _phase == Phase.Boundary && _committed.Steps >= LastStep && _members.Count > 0;
 
-        _members.Add(join.Member);
-        return StartWhenComplete();
-    }
+    /// <summary>Whether the store is out: training waits for it.</summary>
+    public bool StoreIsOut => _reading;
 
-    /// <summary>Goes on to a later step after resting at <see cref="LastStep"/>.</summary>
-    public IReadOnlyList<CoordinatorAction> Continue(long lastStep)
+    /// <summary>
+    /// Begins a job; its replicas join by themselves. The grain calls it once, first of all.
+    /// </summary>
+    /// <param name="found">What the store holds: an earlier job's record under the same key, or null.</param>
+    /// <param name="identity">Of the new job, with an empty fingerprint.</param>
+    /// <param name="lanes">Lanes of the recipe.</param>
+    /// <param name="starters">How many replicas the first generation waits for.</param>
+    /// <param name="start">The state that the job begins with; steps 0 for a new run.</param>
+    /// <param name="lastStep">The coordinator rests when this many steps are committed.</param>
+    public IReadOnlyList<CoordinatorAction> StartJob(
+        CoordinatorRecord? found, RunIdentity identity, int lanes, int starters, CommitRecord start, long lastStep)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(lastStep, LastStep);
-        var rested = _committed.Steps >= LastStep;
-        LastStep = lastStep;
-        if (!rested || _committed.Steps >= lastStep || _stopped || Generation == 0)
-            return [];
-        _assignment = LaneAssignment.Even(_lanes, _members.Count);
-        return [new CoordinatorAction.SendBegin(Begin())];
+        ArgumentOutOfRangeException.ThrowIfLessThan(lanes, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(starters, 1);
+        if (_phase != Phase.Empty)
+            throw new InvalidOperationException("A machine has one job.");
+        (_identity, _lanes, _expected, _committed, LastStep, _stored) = (identity, lanes, starters, start, lastStep, found);
+        _revision = found?.Revision ?? 0;
+        var actions = new List<CoordinatorAction>();
+        TakeTerm(found?.Term ?? 0, actions);
+        return actions;
     }
 
     /// <summary>
-    /// A replica is gone [13]. The survivors keep their lanes and take over the lost ones in a new generation [14]; a step whose
-    /// COMMIT is being stored is not touched, for a COMMIT is never undone [10].
+    /// A new activation takes a job over [11]. The grain calls it once, first of all, with what it read from the store.
     /// </summary>
-    public IReadOnlyList<CoordinatorAction> Lose(string member, string reason)
+    public IReadOnlyList<CoordinatorAction> TakeOver(CoordinatorRecord found)
     {
-        var place = _members.FindIndex(m => m.Id == member);
-        if (place < 0 || _stopped)
+        if (_phase != Phase.Empty)
+            throw new InvalidOperationException("A machine has one job.");
+        (_identity, _lanes, _expected, _committed, LastStep, _stored) =
+            (found.Identity, found.Lanes, found.Expected, found.Committed, found.LastStep, found);
+        (_revision, Generation, LostLanes) = (found.Revision, found.Generation, found.LostLanes);
+        foreach (var member in found.Members)
+            _apart[member.Id] = member;
+        var actions = new List<CoordinatorAction>();
+        TakeTerm(found.Term, actions);
+        return actions;
+    }
+
+    /// <summary>Goes on to a later step after resting at <see cref="LastStep"/>. The stage's driver calls it; saying it twice is harmless.</summary>
+    public IReadOnlyList<CoordinatorAction> Continue(long lastStep)
+    {
+        if (Silent || _phase == Phase.Empty || lastStep <= LastStep)
             return [];
-        _members.RemoveAt(place);
-        _refused.Add(member);
-        var gone = new CoordinatorAction.Refuse(member, $"The replica was taken for dead: {reason}");
-        if (Generation == 0)
-        {
-            _expected--;
-            return [gone, .. StartWhenComplete()];
-        }
+        LastStep = lastStep;
+        _announced = false;
+        var actions = new List<CoordinatorAction>();
+        Advance(actions);
+        return actions;
+    }
 
-        if (_members.Count == 0)
-        {
-            _stopped = true;
-            return [gone, new CoordinatorAction.Stop("Every replica is lost; resume from the last checkpoint.")];
-        }
-
-        Generation++;
-        // While an outcome is being stored nothing is under way: the next step begins with the survivors once it is.
-        if (_storing is not null || _committed.Steps >= LastStep)
-            return [gone];
-        LostLanes += _assignment![place].Count;
-        _assignment = LaneAssignment.Absorb(_assignment!, place);
-        _ready.Clear();
-        return [gone, new CoordinatorAction.SendBegin(Begin())];
+    /// <summary>Rests as soon as the step at hand is committed; <see cref="Continue"/> goes on from there. The stage's driver calls it.</summary>
+    public IReadOnlyList<CoordinatorAction> Halt()
+    {
+        if (Silent || _phase == Phase.Empty || _committed.Steps >= LastStep)
+            return [];
+        LastStep = _committed.Steps + (_phase == Phase.Working ? 1 : 0);
+        var actions = new List<CoordinatorAction>();
+        if (_members.Count > 0)
+            Announce(actions);
+        return actions;
     }
 
     /// <summary>A replica has the reduced gradient [10]. Anything of another term, generation or step is left unanswered [11].</summary>
     public IReadOnlyList<CoordinatorAction> Receive(Ready ready)
     {
-        if (_refused.Contains(ready.Member))
-            return Refuse(ready.Member, "The replica was taken for dead.");
-        if (_stopped || _storing is not null || ready.Term != _term || ready.Generation != Generation || ready.Step != _committed.Steps)
-            return [];
-        var place = _members.FindIndex(m => m.Id == ready.Member);
-        if (place < 0)
-            return [];
-        if (ready.Losses.Count != _assignment![place].Count)
-            return Stop($"Replica {ready.Member} reports {ready.Losses.Count} lanes at step {ready.Step}; {_assignment[place].Count} are its own.");
-        _ready[ready.Member] = ready;
-        var first = _ready[_ready.Keys.Order(StringComparer.Ordinal).First()];
-        if (ready.GradientHash != first.GradientHash)
+        var actions = new List<CoordinatorAction>();
+        if (!Hear(ready.Member, ready.Term, actions))
+            return actions;
+        var place = PlaceOf(ready.Member);
+        if (_phase != Phase.Working || _writing is not null || place < 0
+            || ready.Term != _term || ready.Generation != Generation || ready.Step != _committed.Steps)
         {
-            return Stop($"At step {ready.Step} replica {first.Member} has gradient {first.GradientHash} and replica {ready.Member} has {ready.GradientHash}: "
-                + "equal inputs gave unequal bits.");
+            return actions;
+        }
+
+        if (ready.Losses.Count != _assignment![place].Count)
+        {
+            return Stop(
+                $"Replica {ready.Member} reports {ready.Losses.Count} lanes at step {ready.Step}; {_assignment[place].Count} are its own.", actions);
+        }
+
+        _ready[ready.Member] = ready;
+        foreach (var other in _ready.Values)
+        {
+            if (ready.GradientHash != other.GradientHash)
+            {
+                return Stop($"At step {ready.Step} replica {other.Member} has gradient {other.GradientHash} and replica {ready.Member} has "
+                    + $"{ready.GradientHash}: equal inputs gave unequal bits.", actions);
+            }
         }
 
         if (_ready.Count < _members.Count)
+            return actions;
+        var losses = new double[_lanes];
+        for (var (member, lane) = (0, 0); member < _members.Count; member++)
+        {
+            foreach (var loss in _ready[_members[member].Id].Losses)
+                losses[lane++] = loss;
+        }
+
+        Write(new CommitRecord(_term, _committed.Steps + 1, ready.GradientHash, LaneTree.Sum(losses), ready.GradientNorm), actions);
+        return actions;
+    }
+
+    /// <summary>The record under way is stored. The grain calls it after <see cref="CoordinatorAction.Store"/>.</summary>
+    public IReadOnlyList<CoordinatorAction> Stored()
+    {
+        if (Silent || _writing is null)
             return [];
-        var losses = _members.SelectMany(m => _ready[m.Id].Losses).ToArray();
-        _storing = new CommitRecord(_term, _committed.Steps + 1, first.GradientHash, LaneTree.Sum(losses), first.GradientNorm);
-        _storingFor = [.. _members];
+        var actions = new List<CoordinatorAction>();
+        (_stored, _writing, _reading) = (_writing, null, false);
+        if (_stored.Term != _term)
+            TermTaken();
+        if (_stored.Committed.Steps > _committed.Steps)
+        {
+            // From here on the step is done, whatever happens to whom [10].
+            _committed = _stored.Committed;
+            actions.Add(new CoordinatorAction.Committed(_committed));
+            AtBoundary();
+            _untold = true;
+            _announced = false;
+        }
+
+        Advance(actions);
+        return actions;
+    }
+
+    /// <summary>The store held something else than this activation had left there: another one is in charge [11].</summary>
+    public IReadOnlyList<CoordinatorAction> StoreConflict(string reason) => Silent ? [] : Deactivate(reason, []);
+
+    /// <summary>
+    /// The write may or may not have happened (a time-out, a broken connection), or the read after it failed. Training waits; the
+    /// machine goes on as soon as the store can be read.
+    /// </summary>
+    public IReadOnlyList<CoordinatorAction> StoreUnavailable(string reason)
+    {
+        if (Silent || _writing is null)
+            return [];
+        _reading = true;
+        return [new CoordinatorAction.ReadStore(reason)];
+    }
+
+    /// <summary>What the store holds after a write with an unknown outcome.</summary>
+    public IReadOnlyList<CoordinatorAction> StoreRead(CoordinatorRecord? found)
+    {
+        if (Silent || !_reading)
+            return [];
+        if (_writing!.IsSameWrite(found))
+            return Stored();
+        _reading = false;
+        if (found is null && _stored is not null)
+        {
+            return Stop($"The store has come back empty: it does not know this run, which has committed {_committed.Steps} steps. "
+                + "Resume from the last checkpoint.", []);
+        }
+
+        // What was there before, or what was there before that (the store has lost writes): nobody has written since.
+        var known = _stored is null ? (0L, 0L) : (_stored.Term, _stored.Revision);
+        if (found is null || (found.Term, found.Revision).CompareTo(known) <= 0)
+            return [new CoordinatorAction.Store(_writing)];
+        return Deactivate($"The store holds revision {found.Revision} of term {found.Term}.", []);
+    }
+
+    /// <summary>
+    /// Says again what has not been answered: messages get lost. The driver calls it where nothing has happened for a while (a second,
+    /// say).
+    /// </summary>
+    public IReadOnlyList<CoordinatorAction> Remind()
+    {
+        if (!Speaks)
+            return [];
+        var actions = new List<CoordinatorAction>();
+        foreach (var id in _apart.Keys)
+        {
+            if (!_asked.ContainsKey(id))
+                TellEvicted(id, actions);
+        }
+
+        if (_phase == Phase.Asking)
+            actions.Add(new CoordinatorAction.SendQuery(_query!, [.. _asked.Values]));
+        if (_phase == Phase.Working && _writing is null)
+            actions.Add(new CoordinatorAction.SendBegin(_begun!, [.. _members.Where(m => !_ready.ContainsKey(m.Id))]));
+        if (_phase == Phase.Boundary)
+        {
+            if (_members.Count > 0)
+                actions.Add(new CoordinatorAction.SendCommit(new Commit(_term, Generation, _committed), [.. _members]));
+            foreach (var newcomer in _newcomers)
+            {
+                if (newcomer.Copy is { } copy)
+                    actions.Add(new CoordinatorAction.SendCopy(copy, newcomer.Member));
+            }
+        }
+
+        return actions;
+    }
+
+    private bool Silent => _phase is Phase.Stopped or Phase.Silent;
+
+    /// <summary>Whether it holds a term and may command.</summary>
+    private bool Speaks => _phase is Phase.Gathering or Phase.Asking or Phase.Boundary or Phase.Working;
+
+    /// <summary>Goes as far as it can without waiting for anyone.</summary>
+    private void Advance(List<CoordinatorAction> actions)
+    {
+        if (_writing is not null || !(Speaks || _phase == Phase.TakingTerm))
+            return;
+        if (_higherTerm > _term)
+        {
+            TakeTerm(_higherTerm, actions);
+            return;
+        }
+
+        if (_phase != Phase.Boundary)
+            return;
+        Release(actions);
+        if (_members.Count > 0 && _committed.Steps >= LastStep)
+            Announce(actions);
+        if (MustWrite())
+        {
+            Tell(actions);
+            Write(_committed, actions);
+        }
+        else if (_members.Count == 0)
+        {
+            AskForSurvivors(actions);
+        }
+        else if (TakeIn(actions) && _committed.Steps < LastStep)
+        {
+            Begin(actions);
+        }
+    }
+
+    /// <summary>Whether something must be durable before the run goes on: the state's step, who may hold that state, and how far to go.</summary>
+    private bool MustWrite()
+    {
+        if (LastStep > _stored!.LastStep || _committed != _stored.Committed)
+            return true;
+        foreach (var member in _members)
+        {
+            if (!IsStored(member))
+                return true;
+        }
+
+        foreach (var newcomer in _newcomers)
+        {
+            if (!newcomer.Waits && !IsStored(newcomer.Member))
+                return true;
+        }
+
+        return false;
+    }
+
+    private bool IsStored(Member member)
+    {
+        foreach (var stored in _stored!.Members)
+        {
+            if (stored == member)
+                return true;
+        }
+
+        return false;
+    }
+
+    private void Begin(List<CoordinatorAction> actions)
+    {
+        if (_changed)
+            Generation++;
+        _changed = false;
+        Arrange();
+        (_phase, _untold, _agreed) = (Phase.Working, false, null);
         _ready.Clear();
-        return [new CoordinatorAction.StoreCommit(_storing)];
+        _begun = new BeginStep(_term, Generation, _committed.Steps, [.. _members], _assignment!, _committed);
+        actions.Add(new CoordinatorAction.SendBegin(_begun, _begun.Members));
     }
 
-    /// <summary>The outcome is stored: everyone who was ready applies it, and the next step begins.</summary>
-    public IReadOnlyList<CoordinatorAction> CommitStored(long steps)
+    /// <summary>The survivors keep their lanes and take the lost ones over, in a new generation [14].</summary>
+    private void BeginAgain(LaneAssignment assignment, List<CoordinatorAction> actions)
     {
-        if (_storing is null || _storing.Steps != steps)
-            return [];
-        var ready = _storingFor.Where(m => _members.Contains(m)).ToArray();
-        (_committed, _storing) = (_storing, null);
-        _assignment = LaneAssignment.Even(_lanes, _members.Count);
-        var ended = _committed.Steps >= LastStep;
-        _underWay = false;
-        var commit = new Commit(_committed, Generation, ended ? null : Begin());
-        var send = new CoordinatorAction.SendCommit(commit, ready);
-        return ended ? [send, new CoordinatorAction.Finished(_committed.Steps)] : [send];
+        Generation++;
+        _changed = false;
+        _assignment = assignment;
+        _ready.Clear();
+        _begun = new BeginStep(_term, Generation, _committed.Steps, [.. _members], assignment, _committed);
+        actions.Add(new CoordinatorAction.SendBegin(_begun, _begun.Members));
     }
 
-    /// <summary>The store refused the outcome: another activation is in charge, or the store is lost [11].</summary>
-    public IReadOnlyList<CoordinatorAction> CommitFailed(string reason) => Stop($"The commit could not be stored: {reason}");
-
-    /// <summary>Rests as soon as the step at hand is committed; <see cref="Continue"/> goes on from there.</summary>
-    public IReadOnlyList<CoordinatorAction> Halt()
+    /// <summary>Tells the outcome of a step to those who wait for it, where no BEGIN tells it.</summary>
+    private void Tell(List<CoordinatorAction> actions)
     {
-        if (_committed.Steps >= LastStep || _stopped)
-            return [];
-        LastStep = _committed.Steps + (_underWay ? 1 : 0);
-        return _underWay || Generation == 0 ? [] : [new CoordinatorAction.Finished(_committed.Steps)];
+        if (_untold && _members.Count > 0)
+            actions.Add(new CoordinatorAction.SendCommit(new Commit(_term, Generation, _committed), [.. _members]));
+        _untold = false;
     }
 
-    private IReadOnlyList<CoordinatorAction> StartWhenComplete()
+    private void Announce(List<CoordinatorAction> actions)
     {
-        if (_expected < 1)
-            return Stop("No replica can take part.");
-        if (_members.Count < _expected)
-            return [];
-        // The order of lanes follows names, not arrival. (It would not matter for the bits; it does for a reader of logs.)
-        _members.Sort((a, b) => string.CompareOrdinal(a.Id, b.Id));
-        _assignment = LaneAssignment.Even(_lanes, _members.Count);
-        Generation = 1;
-        return _committed.Steps >= LastStep ? [new CoordinatorAction.Finished(_committed.Steps)] : [new CoordinatorAction.SendBegin(Begin())];
+        Tell(actions);
+        if (!_announced && _committed.Steps >= LastStep)
+            actions.Add(new CoordinatorAction.Finished(_committed.Steps));
+        _announced = _committed.Steps >= LastStep;
     }
 
-    /// <summary>Refuses one of those that the first generation waits for: it begins without it.</summary>
-    private IReadOnlyList<CoordinatorAction> RefuseStarter(string member, string reason)
+    private void AtBoundary()
     {
-        _expected--;
-        return [.. Refuse(member, reason), .. StartWhenComplete()];
+        _phase = Phase.Boundary;
+        _ready.Clear();
+        _held.Clear();
+        foreach (var newcomer in _newcomers)
+            newcomer.Waits = false;
     }
 
-    private BeginStep Begin()
+    private void TakeTerm(long above, List<CoordinatorAction> actions)
     {
-        _underWay = true;
-        return new BeginStep(_term, Generation, _committed.Steps, [.. _members], _assignment!);
+        _gathering = _phase == Phase.Gathering || (_phase == Phase.Empty && _apart.Count == 0) || (_phase == Phase.TakingTerm && _gathering);
+        if (!_gathering)
+            SetEveryoneApart();
+        _phase = Phase.TakingTerm;
+        Write(_committed, actions, Term.Next(above, _nonce));
     }
 
-    private IReadOnlyList<CoordinatorAction> Stop(string reason)
+    private void TermTaken()
     {
-        _stopped = true;
-        return [new CoordinatorAction.Stop(reason)];
+        _term = _stored!.Term;
+        _changed = true;
+        if (_gathering)
+            _phase = Phase.Gathering;
+        else
+            AtBoundary();
     }
 
-    private static IReadOnlyList<CoordinatorAction> Refuse(string member, string reason) => [new CoordinatorAction.Refuse(member, reason)];
+    private void Write(CommitRecord committed, List<CoordinatorAction> actions, long? term = null)
+    {
+        _writing = new CoordinatorRecord(
+            _identity, term ?? _term, ++_revision, Generation, _lanes, _expected, Known(), committed, LastStep, LostLanes);
+        actions.Add(new CoordinatorAction.Store(_writing));
+    }
+
+    private List<CoordinatorAction> Stop(string reason, List<CoordinatorAction> actions)
+    {
+        _phase = Phase.Stopped;
+        actions.Add(new CoordinatorAction.Stop(reason));
+        return actions;
+    }
+
+    private List<CoordinatorAction> Deactivate(string reason, List<CoordinatorAction> actions)
+    {
+        _phase = Phase.Silent;
+        actions.Add(new CoordinatorAction.Deactivate(reason));
+        return actions;
+    }
 }

@@ -34,15 +34,25 @@ public sealed record MemberMessage([property: Id(0)] string Id, [property: Id(1)
 /// <param name="Steps">Steps that its state has applied.</param>
 /// <param name="StateHash">Of its parameters and moments.</param>
 /// <param name="Fingerprint">Of a forward, backward and optimizer step on synthetic tokens at the stage's own shapes.</param>
+/// <param name="Run">Identity of the job.</param>
 [GenerateSerializer, Immutable]
 public sealed record JoinMessage(
-    [property: Id(0)] MemberMessage Member, [property: Id(1)] long Steps, [property: Id(2)] string StateHash, [property: Id(3)] string Fingerprint);
+    [property: Id(0)] MemberMessage Member, [property: Id(1)] long Steps, [property: Id(2)] string StateHash, [property: Id(3)] string Fingerprint,
+    [property: Id(4)] string Run);
 
-/// <summary>Coordinator → replica: compute a step.</summary>
+/// <summary>A step's stored outcome.</summary>
+/// <param name="Term">The term that committed it.</param>
+/// <param name="GradientHash">The gradient that everyone had.</param>
+/// <param name="Result">What it came to.</param>
+[GenerateSerializer, Immutable]
+public sealed record OutcomeMessage([property: Id(0)] long Term, [property: Id(1)] string GradientHash, [property: Id(2)] StepResult Result);
+
+/// <summary>Coordinator → replica: compute a step, and apply the one before.</summary>
 [GenerateSerializer, Immutable]
 public sealed record BeginStepMessage(
     [property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] long Step,
-    [property: Id(3)] IReadOnlyList<MemberMessage> Members, [property: Id(4)] IReadOnlyList<int> LaneCounts);
+    [property: Id(3)] IReadOnlyList<MemberMessage> Members, [property: Id(4)] IReadOnlyList<int> LaneCounts,
+    [property: Id(5)] OutcomeMessage Committed);
 
 /// <summary>Replica → coordinator: the reduced gradient is here.</summary>
 [GenerateSerializer, Immutable]
@@ -59,9 +69,7 @@ public sealed record StepResult([property: Id(0)] long Steps, [property: Id(1)] 
 
 /// <summary>Coordinator → replica: apply.</summary>
 [GenerateSerializer, Immutable]
-public sealed record CommitMessage(
-    [property: Id(0)] long Term, [property: Id(1)] string GradientHash, [property: Id(2)] StepResult Result,
-    [property: Id(3)] long Generation, [property: Id(4)] BeginStepMessage? Next);
+public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] OutcomeMessage Committed);
 
 /// <summary>Where a stage's coordinator is.</summary>
 /// <param name="Steps">Steps committed.</param>

@@ -1,4 +1,5 @@
 // Drives StepCoordinator: grain calls in, grain calls and conditional writes out. All decisions are the coordinator's.
+using System.Globalization;
 using Cluster.Collectives.Protocol;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
@@ -61,12 +62,13 @@ public sealed partial class AllReduceGrain(
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         // Whoever still works for an earlier job of this stage has an older term and is left unanswered [11]. Across jobs the run
         // folder decides where the stage is: the job says which step its checkpoint has applied.
-        (state.State.Term, state.State.Steps, state.State.GradientHash) = (state.State.Term + 1, job.FirstStep, "");
-        await state.WriteStateAsync();
-        _coordinator = new StepCoordinator(state.State.Term, recipe.Training.Lanes, job.Replicas.Count,
-            new CommitRecord(state.State.Term, job.FirstStep, "", 0), job.LastStep);
         (_finished, _stopped) = (false, null);
         _results.Clear();
+        var identity = new RunIdentity(ReplicaGrain.RunOf(job).ToString("x16", CultureInfo.InvariantCulture));
+        var start = new CommitRecord(0, job.FirstStep, "", 0);
+        var earlier = new CoordinatorRecord(identity, state.State.Term, 0, 0, recipe.Training.Lanes, 0, [], start, job.FirstStep, 0);
+        _coordinator = new StepCoordinator((uint)Random.Shared.Next());
+        await Do(c => c.StartJob(earlier, identity, recipe.Training.Lanes, job.Replicas.Count, start, job.LastStep));
         await Task.WhenAll(job.Replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
     }
 
@@ -81,7 +83,9 @@ public sealed partial class AllReduceGrain(
     public Task HaltAsync() => Do(c => c.Halt());
 
     /// <inheritdoc/>
-    public Task JoinAsync(JoinMessage join) => Do(c => c.Receive(join.ToRecord()));
+    public Task JoinAsync(JoinMessage join) => Do(c => c.Generation > 0
+        ? [new CoordinatorAction.Refuse(join.ToRecord().Member, "The run has begun; replicas join before its first step.")]
+        : c.Receive(join.ToRecord()));
 
     /// <inheritdoc/>
     public Task ReadyAsync(ReadyMessage ready) => Do(c => c.Receive(ready.ToRecord()));
@@ -138,20 +142,28 @@ public sealed partial class AllReduceGrain(
                 case CoordinatorAction.SendBegin send:
                     LogGeneration(send.Begin.Generation, send.Begin.Step, send.Begin.Assignment.ToString());
                     var begin = send.Begin.ToMessage();
-                    foreach (var member in send.Begin.Members)
+                    foreach (var member in send.To)
                         GrainFactory.GetGrain<IReplicaGrain>(member.Id).BeginAsync(begin).Ignore();
                     break;
-                case CoordinatorAction.StoreCommit store:
+                case CoordinatorAction.Committed committed:
+                    _results.Enqueue(new StepResult(committed.Record.Steps, committed.Record.Loss, committed.Record.GradientNorm));
+                    break;
+                case CoordinatorAction.Store store:
                     foreach (var next in await StoreAsync(store.Record))
                         actions.Enqueue(next);
                     break;
                 case CoordinatorAction.SendCommit send:
                     var commit = send.Commit.ToMessage();
-                    foreach (var member in send.Members)
+                    foreach (var member in send.To)
                         GrainFactory.GetGrain<IReplicaGrain>(member.Id).CommitAsync(commit).Ignore();
                     break;
                 case CoordinatorAction.Refuse refuse:
-                    LogRefused(refuse.Member, refuse.Reason);
+                    LogRefused(refuse.Member.Id, refuse.Reason);
+                    break;
+                case CoordinatorAction.Deactivate deactivate:
+                    // Another activation has written since: it is in charge, and this one must not answer for the run any more [11].
+                    _stopped = deactivate.Reason;
+                    DeactivateOnIdle();
                     break;
                 case CoordinatorAction.Stop stop:
                     _stopped = _lastFailure is null ? stop.Reason : $"{stop.Reason} {_lastFailure}";
@@ -168,23 +180,21 @@ public sealed partial class AllReduceGrain(
         changed.SetResult();
     }
 
-    private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CommitRecord record)
+    private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CoordinatorRecord record)
     {
-        (state.State.Steps, state.State.GradientHash, state.State.Loss, state.State.GradientNorm) =
-            (record.Steps, record.GradientHash, record.Loss, record.GradientNorm);
+        var committed = record.Committed;
+        (state.State.Term, state.State.Steps, state.State.GradientHash, state.State.Loss, state.State.GradientNorm) =
+            (record.Term, committed.Steps, committed.GradientHash, committed.Loss, committed.GradientNorm);
         try
         {
             await state.WriteStateAsync();
         }
         catch (InconsistentStateException error)
         {
-            // Another activation has written since: it is in charge, and this one must not answer for the run any more [11].
-            DeactivateOnIdle();
-            return _coordinator!.CommitFailed(error.Message);
+            return _coordinator!.StoreConflict(error.Message);
         }
 
-        _results.Enqueue(new StepResult(record.Steps, record.Loss, record.GradientNorm));
-        return _coordinator!.CommitStored(record.Steps);
+        return _coordinator!.Stored();
     }
 
     [LoggerMessage(LogLevel.Information, "Generation {Generation} begins at step {Step} with lanes {Lanes}")]

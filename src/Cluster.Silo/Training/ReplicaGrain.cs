@@ -44,7 +44,7 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
         _job = job;
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         // The job's identity on the wire: its key with its recipe, so that two runs of one name do not mix.
-        var run = XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
+        var run = RunOf(job);
         var schedule = StageSchedule.Of(recipe, job.Stage);
         var t = recipe.Training;
         var options = new EngineOptions(recipe.Model, t.Precision, schedule.MicroBatchTokens,
@@ -73,6 +73,9 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
             engine.ParametersChanged();
         }
     }
+
+    /// <summary>A job's identity on the wire.</summary>
+    internal static ulong RunOf(TrainingJob job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
 
     /// <inheritdoc/>
     public Task BeginAsync(BeginStepMessage begin)

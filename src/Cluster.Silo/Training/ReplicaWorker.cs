@@ -3,6 +3,7 @@
 // Does not know: Orleans, schedules, where peers run (it gets links by address).
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
@@ -52,7 +53,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly Dictionary<int, double> _losses = [];
     private readonly List<(long Steps, Action Answer)> _asked = [];
     private TrainingEngine? _engine;
-    private ReplicaStepMachine _machine;
+    private ReplicaStepMachine? _machine;
     private NodeStore? _nodes;
     private GradientExchange? _exchange;
     private SlicePlan? _slices;
@@ -78,7 +79,6 @@ public sealed class ReplicaWorker : IAsyncDisposable
     {
         Member = member;
         (_run, _sliceLength, _start, _source, _coordinator, _board, _connect) = (run, sliceLength, start, source, coordinator, board, connect);
-        _machine = new ReplicaStepMachine(start.Steps);
         _tree = new LaneTree(lanes);
         _thread = new Thread(Loop) { IsBackground = true, Name = $"replica {member.Id}" };
         _thread.Start();
@@ -100,20 +100,15 @@ public sealed class ReplicaWorker : IAsyncDisposable
     public void Post(BeginStep begin)
     {
         InterruptFor(begin.Term, begin.Generation);
-        _inbox.TryAdd(() => Do(_machine.Receive(begin)));
+        var now = Stopwatch.GetTimestamp();
+        _inbox.TryAdd(() => Do(_machine!.Receive(begin), now));
     }
 
     /// <summary>Handles a COMMIT.</summary>
     public void Post(Commit commit)
     {
         var now = Stopwatch.GetTimestamp();
-        _inbox.TryAdd(() =>
-        {
-            if (_readyAt > 0)
-                _coordinationTicks += now - _readyAt;
-            _readyAt = 0;
-            Do(_machine.Receive(commit));
-        });
+        _inbox.TryAdd(() => Do(_machine!.Receive(commit), now));
     }
 
     /// <summary>Sums some lanes' validation losses, in nats, with their unmasked tokens, once that many steps are applied.</summary>
@@ -144,7 +139,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         {
             try
             {
-                answer.SetResult(read(_engine!, _machine.Applied));
+                answer.SetResult(read(_engine!, _machine!.Applied));
             }
             catch (Exception error)
             {
@@ -181,8 +176,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 load(engine);
             else
                 engine.Reset();
-            var state = $"{GradientHash.Of(engine.Parameters)}:{GradientHash.Of(engine.FirstMoments)}:{GradientHash.Of(engine.SecondMoments)}";
-            _coordinator.Join(new Join(Member, _start.Steps, state, fingerprint));
+            _machine = new ReplicaStepMachine(
+                Member, new RunIdentity(_run.ToString("x16", CultureInfo.InvariantCulture), Fingerprint: fingerprint), _start.Steps);
+            Do(_machine.Start());
             foreach (var work in _inbox.GetConsumingEnumerable())
             {
                 work();
@@ -199,13 +195,18 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
     }
 
-    private void Do(IReadOnlyList<ReplicaAction> actions)
+    /// <param name="actions">To carry out.</param>
+    /// <param name="heardAt">When the message came that they answer.</param>
+    private void Do(IReadOnlyList<ReplicaAction> actions, long heardAt = 0)
     {
         foreach (var action in actions)
         {
             switch (action)
             {
                 case ReplicaAction.Apply apply:
+                    if (_readyAt > 0)
+                        _coordinationTicks += heardAt - _readyAt;
+                    _readyAt = 0;
                     var start = Stopwatch.GetTimestamp();
                     _engine!.Apply(_reduced, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
                     _computeTicks += Stopwatch.GetTimestamp() - start;
@@ -213,17 +214,29 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 case ReplicaAction.Work work:
                     Work(work.Begin);
                     break;
-                case ReplicaAction.Behind behind:
-                    throw new InvalidOperationException($"Replica {Member.Id} has applied {behind.Applied} steps where the run needs {behind.Needed}.");
+                case ReplicaAction.SendJoin send:
+                    _coordinator.Join(send.Join with { StateHash = StateHash() });
+                    break;
+                case ReplicaAction.SendReady send:
+                    _readyAt = Stopwatch.GetTimestamp();
+                    _coordinator.Ready(send.Ready);
+                    break;
+                case ReplicaAction.SendPeerLost send:
+                    _coordinator.PeerLost(Member.Id, send.Lost.Lost, send.Lost.Generation, send.Lost.Reason);
+                    break;
+                case ReplicaAction.Quit quit:
+                    throw new InvalidOperationException(quit.Reason);
             }
         }
     }
+
+    private string StateHash() => $"{GradientHash.Of(_engine!.Parameters)}:{GradientHash.Of(_engine.FirstMoments)}:{GradientHash.Of(_engine.SecondMoments)}";
 
     private void Answer()
     {
         for (var i = _asked.Count - 1; i >= 0; i--)
         {
-            if (_asked[i].Steps > _machine.Applied)
+            if (_asked[i].Steps > _machine!.Applied)
                 continue;
             _asked[i].Answer();
             _asked.RemoveAt(i);
@@ -258,13 +271,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
             _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token).GetAwaiter().GetResult();
             var hash = GradientHash.Of(_reduced);
-            if (_machine.Reduced(begin, hash))
-            {
-                double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-                _norm = TrainingEngine.Norm(_reduced);
-                _readyAt = Stopwatch.GetTimestamp();
-                _coordinator.Ready(new Ready(Member.Id, begin.Term, begin.Generation, begin.Step, hash, losses, _norm));
-            }
+            double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
+            _norm = TrainingEngine.Norm(_reduced);
+            Do(_machine!.Reduced(begin, hash, losses, _norm));
         }
         catch (OperationCanceledException)
         {
@@ -272,7 +281,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
         catch (PeerLostException lost)
         {
-            _coordinator.PeerLost(Member.Id, begin.Members[lost.Member].Id, begin.Generation, lost.Message);
+            Do(_machine!.Lost(begin, begin.Members[lost.Member].Id, lost.Message));
         }
         finally
         {
@@ -317,7 +326,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
     private void InterruptFor(long term, long generation)
     {
-        if (_machine.Current is not { } current || (term, generation).CompareTo((current.Term, current.Generation)) > 0)
+        if (_machine?.Current is not { } current || (term, generation).CompareTo((current.Term, current.Generation)) > 0)
             Interrupt();
     }
 

@@ -82,7 +82,8 @@ public class ReplicaWorkerTests
         {
             lock (_gate)
             {
-                _coordinator = new StepCoordinator(1, lanes, replicas, new CommitRecord(0, 0, "", 0), Steps);
+                _coordinator = new StepCoordinator(1);
+                Tell(c => c.StartJob(null, new RunIdentity("0000000000000001"), lanes, replicas, new CommitRecord(0, 0, "", 0), Steps));
                 for (var i = 0; i < replicas; i++)
                 {
                     var id = $"r{i}";
@@ -171,16 +172,18 @@ public class ReplicaWorkerTests
                     switch (action)
                     {
                         case CoordinatorAction.SendBegin send:
-                            foreach (var member in send.Begin.Members)
+                            foreach (var member in send.To)
                                 _workers[member.Id].Post(send.Begin);
                             break;
-                        case CoordinatorAction.StoreCommit store:
-                            _losses.Add(store.Record.Loss);
-                            foreach (var next in _coordinator!.CommitStored(store.Record.Steps))
+                        case CoordinatorAction.Committed committed:
+                            _losses.Add(committed.Record.Loss);
+                            break;
+                        case CoordinatorAction.Store:
+                            foreach (var next in _coordinator!.Stored())
                                 actions.Enqueue(next);
                             break;
                         case CoordinatorAction.SendCommit send:
-                            foreach (var member in send.Members)
+                            foreach (var member in send.To)
                                 _workers[member.Id].Post(send.Commit);
                             break;
                         case CoordinatorAction.Stop stop:
