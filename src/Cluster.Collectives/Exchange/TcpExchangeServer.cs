@@ -129,7 +129,13 @@ public sealed class TcpExchangeServer : IAsyncDisposable
             var kind = FrameKind.Part;
             try
             {
-                await _board.ReadAsync(request.Key, (PartKind)request.Kind, request.Slice, floats.Memory, _closing.Token).ConfigureAwait(false);
+                var part = await _board.ReadAsync(request.Key, (PartKind)request.Kind, request.Slice, _closing.Token).ConfigureAwait(false);
+                if (request.Length != part.Count * part.Length)
+                    throw new InvalidDataException($"{request.Length} floats were asked for; the part has {part.Count * part.Length}.");
+                for (var i = 0; i < part.Count; i++)
+                    part[i].CopyTo(floats.Memory[(i * part.Length)..]);
+                if (!_board.IsCurrent(request.Key))
+                    throw new StaleKeyException($"The board has gone past {request.Key}.");
             }
             catch (StaleKeyException)
             {

@@ -24,8 +24,14 @@ public sealed class TcpLink : IPeerLink
     }
 
     /// <inheritdoc/>
-    public ValueTask ReadAsync(ExchangeKey key, PartKind kind, int slice, Memory<float> destination, CancellationToken cancellation) =>
-        new((kind == PartKind.Nodes ? _nodes : _reduced).ReadAsync(key, kind, slice, destination, cancellation));
+    public async ValueTask<PartView> ReadAsync(ExchangeKey key, PartKind kind, int slice, int count, Memory<float> room, CancellationToken cancellation)
+    {
+        await (kind == PartKind.Nodes ? _nodes : _reduced).ReadAsync(key, kind, slice, room, cancellation).ConfigureAwait(false);
+        return new PartView(room, count);
+    }
+
+    /// <inheritdoc/>
+    public bool IsCurrent(ExchangeKey key) => true;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

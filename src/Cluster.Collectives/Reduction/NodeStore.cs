@@ -54,14 +54,16 @@ public sealed class NodeStore
             Recycle();
     }
 
-    /// <summary>A zeroed buffer of <see cref="Length"/> floats on a 64-byte bound, which never moves, to accumulate a lane's gradient in.</summary>
+    /// <summary>
+    /// A buffer of <see cref="Length"/> floats on a 64-byte bound, which never moves, for a lane's gradient. Its contents are
+    /// undefined: the first micro-batch overwrites every element.
+    /// </summary>
     public Span<float> BeginLane(int lane)
     {
         if (Holds(lane) || _begun.ContainsKey(lane))
             throw new InvalidOperationException($"Lane {lane} of step {Step} is already computed or begun.");
         var buffer = Rent();
         _begun.Add(lane, buffer);
-        buffer.Span.Clear();
         return buffer.Span;
     }
 

@@ -256,12 +256,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     ComputeLane(lane, plan);
             }
 
-            _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token).GetAwaiter().GetResult();
-            var hash = GradientHash.Of(_reduced);
+            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token)
+                .GetAwaiter().GetResult();
             if (_machine.Reduced(begin, hash))
             {
                 double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-                _norm = TrainingEngine.Norm(_reduced);
+                _norm = norm;
                 _readyAt = Stopwatch.GetTimestamp();
                 _coordinator.Ready(new Ready(Member.Id, begin.Term, begin.Generation, begin.Step, hash, losses, _norm));
             }
@@ -283,6 +283,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private void ComputeLane(int lane, StepPlan plan)
     {
         var gradient = _nodes!.BeginLane(lane);
+        gradient.Clear();
         double loss = 0;
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();
