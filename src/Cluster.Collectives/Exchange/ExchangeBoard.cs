@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Threading.Tasks.Sources;
+using Cluster.Collectives.Memory;
 using Cluster.Collectives.Reduction;
 
 namespace Cluster.Collectives.Exchange;
@@ -14,6 +16,7 @@ public sealed class ExchangeBoard
 {
     private readonly Lock _gate = new();
     private readonly ulong _run;
+    private readonly bool _shared;
     private readonly List<Waiter> _waiting = [];
     private readonly Stack<Waiter> _idle = new();
     private ExchangeKey _key;
@@ -21,12 +24,48 @@ public sealed class ExchangeBoard
     private SlicePlan? _slices;
     private ReadOnlyMemory<float>[] _reduced = [];
     private bool[] _reducedReady = [];
+    private SharedSegment? _segment;
 
     /// <param name="run">Hash of the run's identity.</param>
-    public ExchangeBoard(ulong run)
+    /// <param name="shared">Whether other processes of this host may read the owner's memory, where the system lets them.</param>
+    public ExchangeBoard(ulong run, bool shared = false)
     {
-        _run = run;
+        (_run, _shared) = (run, shared);
         _key = new ExchangeKey(run, 0, 0, -1);
+    }
+
+    /// <summary>Why the owner's memory cannot be shared although it was to be; null if it can.</summary>
+    public string? SharingRefused { get; private set; }
+
+    /// <summary>The segment that peers on this host may map, once there is one.</summary>
+    internal SegmentAddress? Segment
+    {
+        get
+        {
+            lock (_gate)
+                return _segment?.Address;
+        }
+    }
+
+    /// <summary>Where the owner's nodes and reduced gradient are to lie. To be asked once, before anything is published.</summary>
+    /// <param name="slices">The cut of the gradient.</param>
+    /// <param name="lanes">Lanes of the run.</param>
+    public IBufferSource CreateBuffers(SlicePlan slices, int lanes)
+    {
+        if (!_shared)
+            return new PrivateBuffers(slices.Length);
+        // The nodes of a range, lanes being computed and the reduced gradient, with room to spare: what is not used takes no memory.
+        var segment = SharedSegment.TryCreate(slices, 4 * BitOperations.Log2((uint)lanes) + 8, out var refusal);
+        SharingRefused = refusal;
+        if (segment is null)
+            return new PrivateBuffers(slices.Length);
+        lock (_gate)
+        {
+            _segment = segment;
+            segment.Advance(_key);
+        }
+
+        return segment;
     }
 
     /// <summary>
@@ -41,6 +80,7 @@ public sealed class ExchangeBoard
             _key = key;
             _nodes = null;
             _reducedReady.AsSpan().Clear();
+            _segment?.Advance(key);
             Wake();
         }
 
@@ -57,6 +97,7 @@ public sealed class ExchangeBoard
         {
             Cut(slices);
             _nodes = nodes;
+            _segment?.ShowNodes(nodes);
             Wake();
         }
     }
@@ -70,6 +111,7 @@ public sealed class ExchangeBoard
             if (_reduced.Length == 0 || !_reduced[0].Equals(reduced))
                 _reduced = [reduced];
             _reducedReady[slice] = true;
+            _segment?.ShowReduced(slice, reduced);
             Wake();
         }
     }

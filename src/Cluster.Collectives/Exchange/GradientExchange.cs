@@ -64,9 +64,9 @@ public sealed class GradientExchange
             for (; ended < _slices.Count; ended++)
             {
                 for (; begun < Math.Min(ended + Ahead, _slices.Count); begun++)
-                    _slots[begun % Ahead].Begin(this, division, begun, key, links, reduced, failed.Token);
+                    _slots[begun % Ahead].Begin(_slices, begun, key, links, reduced, failed.Token);
                 var slot = _slots[ended % Ahead];
-                await slot.ReadAsync(cancellation).ConfigureAwait(false);
+                await slot.ReadAsync(key, links, failed.Token, cancellation).ConfigureAwait(false);
                 var slice = division.SliceAt(ended, _slices.Count);
                 if (ended >= division.Owned)
                 {
@@ -156,56 +156,57 @@ public sealed class GradientExchange
     /// <summary>The reads of one slice, from being asked for to being used.</summary>
     private sealed class Slot(Division division, int sliceLength)
     {
-        private readonly ValueTask<PartView>[] _reads = new ValueTask<PartView>[division.Members];
-        private readonly bool[] _asked = new bool[division.Members];
+        private readonly Wanted[] _wanted = new Wanted[division.Members];
         private readonly ReadOnlyMemory<float>[] _operands = new ReadOnlyMemory<float>[division.Operands];
         private Memory<float> _room;
         private int _length;
-        private bool _own;
 
         public ReadOnlySpan<ReadOnlyMemory<float>> Operands => _operands;
 
+        /// <summary>Asks for the parts that have to travel.</summary>
         public void Begin(
-            GradientExchange exchange, Division of, int index, ExchangeKey key, IReadOnlyList<IPeerLink?> links, Memory<float> reduced,
-            CancellationToken cancellation)
+            SlicePlan slices, int index, ExchangeKey key, IReadOnlyList<IPeerLink?> links, Memory<float> reduced, CancellationToken cancellation)
         {
-            var slice = of.SliceAt(index, exchange._slices.Count);
-            var (start, length) = exchange._slices[slice];
-            (_length, _own) = (length, index < of.Owned);
-            if (!_own)
+            var slice = division.SliceAt(index, slices.Count);
+            (var start, _length) = slices[slice];
+            if (index >= division.Owned)
             {
-                var owner = exchange._slices.Owner(slice, of.Members);
-                Ask(owner, links[owner]!.ReadAsync(key, PartKind.Reduced, slice, 1, reduced.Slice(start, length), cancellation));
-                return;
+                Want(slices.Owner(slice, division.Members), 0, 1, reduced.Slice(start, _length));
+            }
+            else
+            {
+                if (_room.IsEmpty)
+                    _room = PinnedBuffer.Allocate(division.Operands * sliceLength);
+                for (var m = 0; m < division.Members; m++)
+                {
+                    var (place, count) = (division.Places[m], division.Counts[m]);
+                    if (m != division.Member && count > 0)
+                        Want(m, place, count, _room.Slice(place * sliceLength, count * _length));
+                }
             }
 
-            if (_room.IsEmpty)
-                _room = PinnedBuffer.Allocate(of.Operands * sliceLength);
-            for (var m = 0; m < of.Members; m++)
+            void Want(int peer, int place, int count, Memory<float> room)
             {
-                if (m == of.Member || of.Counts[m] == 0)
-                    continue;
-                var room = _room.Slice(of.Places[m] * sliceLength, of.Counts[m] * length);
-                Ask(m, links[m]!.ReadAsync(key, PartKind.Nodes, slice, of.Counts[m], room, cancellation));
+                ref var wanted = ref _wanted[peer];
+                wanted = new Wanted(place, count, room, index < division.Owned ? PartKind.Nodes : PartKind.Reduced, slice);
+                if (links[peer]!.Copies)
+                    wanted.Ask(links[peer]!, key, cancellation);
             }
         }
 
         /// <summary>Ends when every operand of the slice can be read.</summary>
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-        public async ValueTask ReadAsync(CancellationToken cancellation)
+        public async ValueTask ReadAsync(ExchangeKey key, IReadOnlyList<IPeerLink?> links, CancellationToken failed, CancellationToken cancellation)
         {
-            for (var m = 0; m < _reads.Length; m++)
+            for (var m = 0; m < _wanted.Length; m++)
             {
-                if (!_asked[m])
+                if (_wanted[m].Count == 0)
                     continue;
                 try
                 {
-                    var part = await Take(m).ConfigureAwait(false);
-                    var (place, count) = _own ? (division.Places[m], division.Counts[m]) : (0, 1);
-                    if (part.Count != count || part.Length != _length)
-                        throw new InvalidDataException($"The peer showed {part.Count} × {part.Length} floats where {count} × {_length} belong.");
-                    for (var i = 0; i < count; i++)
-                        _operands[place + i] = part[i];
+                    _wanted[m].Ask(links[m]!, key, failed);
+                    var part = await _wanted[m].Take().ConfigureAwait(false);
+                    SetOperands(m, part);
                 }
                 catch (Exception error) when (error is IOException or InvalidDataException or StaleKeyException)
                 {
@@ -226,42 +227,61 @@ public sealed class GradientExchange
         /// <exception cref="PeerLostException">A peer has gone on; the slice is worth nothing.</exception>
         public void Verify(ExchangeKey key, IReadOnlyList<IPeerLink?> links)
         {
-            for (var m = 0; m < _asked.Length; m++)
+            for (var m = 0; m < _wanted.Length; m++)
             {
-                if (_asked[m] && !links[m]!.IsCurrent(key))
+                if (_wanted[m].Count > 0 && !links[m]!.IsCurrent(key))
                     throw new PeerLostException(m, new StaleKeyException($"The peer has gone past {key} while its part was read."));
-                _asked[m] = false;
+                _wanted[m] = default;
             }
         }
 
         /// <summary>Waits for what was asked and not taken, whatever comes of it.</summary>
         public async ValueTask AbandonAsync()
         {
-            for (var m = 0; m < _reads.Length; m++)
+            for (var m = 0; m < _wanted.Length; m++)
             {
                 try
                 {
-                    if (_asked[m])
-                        await Take(m).ConfigureAwait(false);
+                    await _wanted[m].Take().ConfigureAwait(false);
                 }
                 catch (Exception)
                 {
                     // The reduction has failed already; this is its echo.
                 }
 
-                _asked[m] = false;
+                _wanted[m] = default;
             }
         }
 
         /// <summary>Lets go of peers' memory.</summary>
         public void Forget() => _operands.AsSpan().Clear();
 
-        private void Ask(int peer, ValueTask<PartView> read) => (_reads[peer], _asked[peer]) = (read, true);
-
-        private ValueTask<PartView> Take(int peer)
+        private void SetOperands(int peer, PartView part)
         {
-            var read = _reads[peer];
-            _reads[peer] = default;
+            var (place, count) = (_wanted[peer].Place, _wanted[peer].Count);
+            if (part.Count != count || part.Length != _length)
+                throw new InvalidDataException($"The peer showed {part.Count} × {part.Length} floats where {count} × {_length} belong.");
+            for (var i = 0; i < count; i++)
+                _operands[place + i] = part[i];
+        }
+    }
+
+    /// <summary>A part of one peer; asked for at most once.</summary>
+    private record struct Wanted(int Place, int Count, Memory<float> Room, PartKind Kind, int Slice)
+    {
+        private ValueTask<PartView> _read;
+        private bool _asked;
+
+        public void Ask(IPeerLink link, ExchangeKey key, CancellationToken cancellation)
+        {
+            if (!_asked)
+                (_asked, _read) = (true, link.ReadAsync(key, Kind, Slice, Count, Room, cancellation));
+        }
+
+        public ValueTask<PartView> Take()
+        {
+            var read = _read;
+            _read = default;
             return read;
         }
     }

@@ -3,6 +3,12 @@ namespace Cluster.Collectives.Exchange;
 /// <summary>A way to read what one peer publishes. Several reads may be under way at once.</summary>
 public interface IPeerLink : IAsyncDisposable
 {
+    /// <summary>Whether parts have to travel into the room: asking for them ahead of their use is worth while.</summary>
+    bool Copies { get; }
+
+    /// <summary>How long a peer that was asked may be silent before it is lost; may be changed at any time.</summary>
+    TimeSpan AnswerLimit { get; set; }
+
     /// <summary>Waits until the peer has a part, then gives a view of it: where it lies if this process can see it, else in the room.</summary>
     /// <param name="key">The reduction.</param>
     /// <param name="kind">Nodes or the reduced slice.</param>
@@ -21,6 +27,12 @@ public interface IPeerLink : IAsyncDisposable
 /// <summary>A peer in the same process: its memory, read in place.</summary>
 public sealed class InProcessLink(ExchangeBoard board) : IPeerLink
 {
+    /// <inheritdoc/>
+    public bool Copies => false;
+
+    /// <summary>Of no use: who hangs in this process hangs with it.</summary>
+    public TimeSpan AnswerLimit { get; set; } = Timeout.InfiniteTimeSpan;
+
     /// <inheritdoc/>
     public ValueTask<PartView> ReadAsync(ExchangeKey key, PartKind kind, int slice, int count, Memory<float> room, CancellationToken cancellation) =>
         board.ReadAsync(key, kind, slice, cancellation);

@@ -56,7 +56,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private NodeStore? _nodes;
     private GradientExchange? _exchange;
     private SlicePlan? _slices;
-    private float[] _reduced = [];
+    private Memory<float> _reduced;
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
     private long _linksGeneration = -1;
     private CancellationTokenSource? _reducing;
@@ -171,11 +171,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
         try
         {
             using var engine = _engine = _start.MakeEngine();
-            _nodes = new NodeStore(_tree, engine.Length);
             _slices = new SlicePlan(engine.Length, _sliceLength);
+            var buffers = _board.CreateBuffers(_slices, _tree.Lanes);
+            _nodes = new NodeStore(_tree, engine.Length, buffers);
             _exchange = new GradientExchange(_board, _slices);
-            _reduced = GC.AllocateArray<float>(engine.Length, pinned: true);
-            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced);
+            _reduced = buffers.Allocate();
+            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced.Span);
             // The fingerprint has moved the engine by a step.
             if (_start.Load is { } load)
                 load(engine);
@@ -207,7 +208,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             {
                 case ReplicaAction.Apply apply:
                     var start = Stopwatch.GetTimestamp();
-                    _engine!.Apply(_reduced, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
+                    _engine!.Apply(_reduced.Span, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
                     _computeTicks += Stopwatch.GetTimestamp() - start;
                     break;
                 case ReplicaAction.Work work:

@@ -74,17 +74,22 @@ public class GradientExchangeTests
     }
 
     [Theory]
-    [InlineData("3 5")]
-    [InlineData("1 4 3")]
-    [InlineData("2 2 1 0 3")]
-    public async Task ReduceAsync_OverSockets_SameBits(string division)
+    [InlineData("3 5", Transport.Tcp)]
+    [InlineData("1 4 3", Transport.Tcp)]
+    [InlineData("2 2 1 0 3", Transport.Tcp)]
+    [InlineData("3 5", Transport.SharedMemory)]
+    [InlineData("1 4 3", Transport.SharedMemory)]
+    [InlineData("2 2 1 0 3", Transport.SharedMemory)]
+    public async Task ReduceAsync_RemotePeers_SameBits(string division, Transport transport)
     {
         var assignment = Parse(division);
         var servers = new List<TcpExchangeServer>();
+        IPeerLink[] links = [];
         try
         {
-            var results = await Reduce(assignment, boards => Serve(boards, servers));
+            var results = await Reduce(assignment, boards => links = Serve(boards, servers), shared: transport == Transport.SharedMemory);
             Assert.All(results, result => Assert.Equal(TreeSum(assignment.Lanes), result));
+            Assert.All(links, link => Assert.Equal(transport, ((RemoteLink)link).Transport));
         }
         finally
         {
@@ -143,44 +148,28 @@ public class GradientExchangeTests
     public async Task TcpLink_OtherSecret_IsRefused()
     {
         await using var server = new TcpExchangeServer(new ExchangeBoard(1), new IPEndPoint(IPAddress.Loopback, 0), Secret);
-        await using var link = new TcpLink(server.EndPoint, new byte[] { 9 });
+        await using var link = new RemoteLink(server.EndPoint, new byte[] { 9 });
         await Assert.ThrowsAnyAsync<IOException>(async () => await link.ReadAsync(new ExchangeKey(1, 1, 1, 0), PartKind.Nodes, 0, 1, new float[16], CancellationToken.None));
     }
 
-    [Fact]
-    public void FrameRead_MutatedHeads_NoneAccepted()
-    {
-        var head = new byte[Frame.Size];
-        new Frame(FrameKind.Part, new ExchangeKey(1, 2, 3, 4), 5, 6, 7, 8).Write(head);
-        Assert.Equal(7, Frame.Read(head).Length);
-        var random = new CounterRandom(1, RandomPurpose.Synthetic, 0);
-        for (ulong i = 0; i < 20_000; i++)
-        {
-            var mutated = head.ToArray();
-            for (ulong flips = 0; flips <= random.Below(3 * i, 4); flips++)
-                mutated[random.Below(100_000 + 8 * i + flips, Frame.Size)] ^= (byte)(1 + random.Below(900_000 + 8 * i + flips, 255));
-            if (!mutated.AsSpan().SequenceEqual(head))
-                Assert.Throws<InvalidDataException>(() => Frame.Read(mutated));
-        }
-    }
-
     private static async Task<float[][]> Reduce(
-        LaneAssignment assignment, Func<ExchangeBoard[], IPeerLink[]> connect, List<ReducedGradient>? told = null)
+        LaneAssignment assignment, Func<ExchangeBoard[], IPeerLink[]> connect, List<ReducedGradient>? told = null, bool shared = false)
     {
         var members = assignment.Ranges.Count;
-        var boards = Boards(members);
+        var boards = Boards(members, shared);
         var links = connect(boards);
         var slices = new SlicePlan(Length, 4_096);
+        var buffers = boards.Select(b => b.CreateBuffers(slices, assignment.Lanes)).ToArray();
         var key = new ExchangeKey(1, 1, 1, 0);
         return await Task.WhenAll(Enumerable.Range(0, members).Select(async member =>
         {
             boards[member].Advance(key);
-            var reduced = new float[Length];
+            var reduced = buffers[member].Allocate();
             var result = await new GradientExchange(boards[member], slices).ReduceAsync(
-                key, assignment, member, links, Store(assignment, member), reduced, CancellationToken.None);
+                key, assignment, member, links, Store(assignment, member, buffers: buffers[member]), reduced, CancellationToken.None);
             lock (boards)
                 told?.Add(result);
-            return reduced;
+            return reduced.ToArray();
         }));
     }
 
@@ -188,6 +177,10 @@ public class GradientExchangeTests
     private sealed class OvertakenLink(ExchangeBoard board, int after) : IPeerLink
     {
         private int _asked;
+
+        public bool Copies => false;
+
+        public TimeSpan AnswerLimit { get; set; }
 
         public ValueTask<PartView> ReadAsync(ExchangeKey key, PartKind kind, int slice, int count, Memory<float> room, CancellationToken cancellation) =>
             board.ReadAsync(key, kind, slice, cancellation);

@@ -1,5 +1,6 @@
 using System.Net;
 using Cluster.Collectives.Exchange;
+using Cluster.Collectives.Memory;
 using Cluster.Collectives.Reduction;
 using Cluster.Core.Randomness;
 
@@ -19,18 +20,18 @@ internal static class Reductions
         return values;
     })];
 
-    public static ExchangeBoard[] Boards(int members) => [.. Enumerable.Range(0, members).Select(_ => new ExchangeBoard(1))];
+    public static ExchangeBoard[] Boards(int members, bool shared = false) => [.. Enumerable.Range(0, members).Select(_ => new ExchangeBoard(1, shared))];
 
     public static IPeerLink[] Serve(ExchangeBoard[] boards, List<TcpExchangeServer> servers)
     {
         foreach (var board in boards)
             servers.Add(new TcpExchangeServer(board, new IPEndPoint(IPAddress.Loopback, 0), Secret));
-        return [.. servers.Select(s => (IPeerLink)new TcpLink(s.EndPoint, Secret))];
+        return [.. servers.Select(s => (IPeerLink)new RemoteLink(s.EndPoint, Secret))];
     }
 
-    public static NodeStore Store(LaneAssignment assignment, int member, int length = Length)
+    public static NodeStore Store(LaneAssignment assignment, int member, int length = Length, IBufferSource? buffers = null)
     {
-        var store = new NodeStore(new LaneTree(assignment.Lanes), length);
+        var store = new NodeStore(new LaneTree(assignment.Lanes), length, buffers);
         store.BeginStep(0);
         Complete(store, assignment[member]);
         return store;
