@@ -18,6 +18,8 @@ public static class BenchVerbs
         Train(environment),
         Tokenizer(environment),
         Generate(environment),
+        AllReduce(environment),
+        AllReduceMemberCommand(environment),
     };
 
     private static Command Train(CliEnvironment environment)
@@ -62,6 +64,31 @@ public static class BenchVerbs
             Print(environment, parsed.GetValue(json), GenerateBenchmark.Run(
                 parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(batch), environment.Interrupts.Listen()));
         });
+        return command;
+    }
+
+    private static Command AllReduce(CliEnvironment environment)
+    {
+        var processes = new Option<int>("--processes") { Description = "Replicas, each a process of its own.", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var megabytes = new Option<int>("--megabytes") { Description = "Size of the gradient.", HelpName = "MB", DefaultValueFactory = _ => 64 };
+        var transport = new Option<string>("--transport") { Description = "How gradients travel.", DefaultValueFactory = _ => "shared" };
+        transport.AcceptOnlyFromAmong("shared", "tcp");
+        var json = Options.Json();
+        var command = new Command("all-reduce", "Gradients of several processes on this host, added up.") { processes, megabytes, transport, json };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--processes", parsed.GetValue(processes), 1, 16);
+            Options.Check("--megabytes", parsed.GetValue(megabytes), 1, 4_096);
+            Print(environment, parsed.GetValue(json), await AllReduceBenchmark.RunAsync(
+                parsed.GetValue(processes), parsed.GetValue(megabytes), parsed.GetValue(transport) == "shared", environment.Interrupts.Listen()));
+        });
+        return command;
+    }
+
+    private static Command AllReduceMemberCommand(CliEnvironment environment)
+    {
+        var command = new Command(AllReduceMember.Verb, "One replica of all-reduce, told what to do on its input.") { Hidden = true };
+        command.SetAction((_, cancellation) => AllReduceMember.RunAsync(environment.InputLines, environment.Output, cancellation));
         return command;
     }
 

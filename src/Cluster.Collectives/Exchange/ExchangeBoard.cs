@@ -1,29 +1,71 @@
+using System.Numerics;
+using System.Threading.Tasks.Sources;
+using Cluster.Collectives.Memory;
 using Cluster.Collectives.Reduction;
 
 namespace Cluster.Collectives.Exchange;
 
 /// <summary>
 /// What one replica shows its peers for the reduction at hand: its tree nodes and the slices it has reduced. Reading waits until
-/// the asked-for part is there (a peer may be ahead), and fails when the board has gone past the key. A part is copied under the
-/// lock, so that no reader ever sees a buffer that its owner has begun to reuse.
-/// Enters: published nodes and slices. Leaves: copies. Does not know sockets, members, or who asks.
+/// the asked-for part is there (a peer may be ahead), and fails when the board has gone past the key. Readers get views of the
+/// owner's memory; the key is the sequence number of a seqlock: the owner advances it before it reuses a buffer, the reader asks
+/// after reading whether it still stands.
+/// Enters: published nodes and slices. Leaves: views. Does not know sockets, members, or who asks.
 /// </summary>
 public sealed class ExchangeBoard
 {
     private readonly Lock _gate = new();
     private readonly ulong _run;
-    private TaskCompletionSource _changed = NewSignal();
+    private readonly bool _shared;
+    private readonly List<Waiter> _waiting = [];
+    private readonly Stack<Waiter> _idle = new();
     private ExchangeKey _key;
-    private IReadOnlyList<ReadOnlyMemory<float>>? _nodes;
+    private ReadOnlyMemory<float>[]? _nodes;
     private SlicePlan? _slices;
-    private ReadOnlyMemory<float> _reduced;
+    private ReadOnlyMemory<float>[] _reduced = [];
     private bool[] _reducedReady = [];
+    private SharedSegment? _segment;
 
     /// <param name="run">Hash of the run's identity.</param>
-    public ExchangeBoard(ulong run)
+    /// <param name="shared">Whether other processes of this host may read the owner's memory, where the system lets them.</param>
+    public ExchangeBoard(ulong run, bool shared = false)
     {
-        _run = run;
+        (_run, _shared) = (run, shared);
         _key = new ExchangeKey(run, 0, 0, -1);
+    }
+
+    /// <summary>Why the owner's memory cannot be shared although it was to be; null if it can.</summary>
+    public string? SharingRefused { get; private set; }
+
+    /// <summary>The segment that peers on this host may map, once there is one.</summary>
+    internal SegmentAddress? Segment
+    {
+        get
+        {
+            lock (_gate)
+                return _segment?.Address;
+        }
+    }
+
+    /// <summary>Where the owner's nodes and reduced gradient are to lie. To be asked once, before anything is published.</summary>
+    /// <param name="slices">The cut of the gradient.</param>
+    /// <param name="lanes">Lanes of the run.</param>
+    public IBufferSource CreateBuffers(SlicePlan slices, int lanes)
+    {
+        if (!_shared)
+            return new PrivateBuffers(slices.Length);
+        // The nodes of a range, lanes being computed and the reduced gradient, with room to spare: what is not used takes no memory.
+        var segment = SharedSegment.TryCreate(slices, 4 * BitOperations.Log2((uint)lanes) + 8, out var refusal);
+        SharingRefused = refusal;
+        if (segment is null)
+            return new PrivateBuffers(slices.Length);
+        lock (_gate)
+        {
+            _segment = segment;
+            segment.Advance(_key);
+        }
+
+        return segment;
     }
 
     /// <summary>
@@ -37,19 +79,26 @@ public sealed class ExchangeBoard
                 throw new StaleKeyException($"The board is at {_key} and cannot go back to {key}.");
             _key = key;
             _nodes = null;
-            _reducedReady = [];
-            Signal();
+            _reducedReady.AsSpan().Clear();
+            _segment?.Advance(key);
+            Wake();
         }
+
+        // No write to a buffer that was published before may be seen before the key is.
+        Interlocked.MemoryBarrier();
     }
 
     /// <summary>Shows this replica's nodes, in lane order, for the key the board is at.</summary>
-    public void PublishNodes(IReadOnlyList<ReadOnlyMemory<float>> nodes, SlicePlan slices)
+    /// <param name="nodes">The whole nodes; the array is the board's from now on.</param>
+    /// <param name="slices">How readers cut them.</param>
+    public void PublishNodes(ReadOnlyMemory<float>[] nodes, SlicePlan slices)
     {
         lock (_gate)
         {
+            Cut(slices);
             _nodes = nodes;
-            _slices = slices;
-            Signal();
+            _segment?.ShowNodes(nodes);
+            Wake();
         }
     }
 
@@ -58,71 +107,148 @@ public sealed class ExchangeBoard
     {
         lock (_gate)
         {
-            if (_reducedReady.Length == 0)
-                _reducedReady = new bool[slices.Count];
-            _slices = slices;
-            _reduced = reduced;
+            Cut(slices);
+            if (_reduced.Length == 0 || !_reduced[0].Equals(reduced))
+                _reduced = [reduced];
             _reducedReady[slice] = true;
-            Signal();
+            _segment?.ShowReduced(slice, reduced);
+            Wake();
         }
     }
 
-    /// <summary>Copies a part as soon as it is there; returns the number of floats.</summary>
+    /// <summary>A part as soon as it is there.</summary>
     /// <exception cref="StaleKeyException">The board is past the key, or serves another run.</exception>
-    /// <exception cref="ArgumentException">The destination has not the part's length, or the slice does not exist.</exception>
-    public async ValueTask ReadAsync(ExchangeKey key, PartKind kind, int slice, Memory<float> destination, CancellationToken cancellation)
+    /// <exception cref="ArgumentException">The slice does not exist.</exception>
+    public ValueTask<PartView> ReadAsync(ExchangeKey key, PartKind kind, int slice, CancellationToken cancellation)
     {
-        while (true)
+        Waiter waiter;
+        lock (_gate)
         {
-            Task changed;
-            lock (_gate)
+            try
             {
-                if (key.Run != _run || key.CompareTo(_key) < 0)
-                    throw new StaleKeyException($"{key} of run {key.Run:x16} was asked for; the replica is at {_key} of run {_run:x16}.");
-                if (key == _key && IsThere(kind, slice))
-                {
-                    Copy(kind, slice, destination.Span);
-                    return;
-                }
-
-                changed = _changed.Task;
+                if (TryRead(key, kind, slice) is { } part)
+                    return new ValueTask<PartView>(part);
+            }
+            catch (Exception error) when (error is StaleKeyException or ArgumentException)
+            {
+                return ValueTask.FromException<PartView>(error);
             }
 
-            await changed.WaitAsync(cancellation).ConfigureAwait(false);
+            waiter = _idle.TryPop(out var idle) ? idle : new Waiter(this);
+            waiter.Begin(key, kind, slice);
+            _waiting.Add(waiter);
         }
+
+        return waiter.Wait(cancellation);
     }
 
-    private bool IsThere(PartKind kind, int slice)
+    /// <summary>Whether the board has stood at this key since the reader got views of it.</summary>
+    public bool IsCurrent(ExchangeKey key)
     {
-        if (_slices is null)
-            return false;
+        // No read of a published buffer may happen after the key is looked at.
+        Interlocked.MemoryBarrier();
+        lock (_gate)
+            return key == _key;
+    }
+
+    /// <summary>The part if it is there, null if it is to be waited for.</summary>
+    private PartView? TryRead(ExchangeKey key, PartKind kind, int slice)
+    {
+        if (key.Run != _run || key.CompareTo(_key) < 0)
+            throw new StaleKeyException($"{key} of run {key.Run:x16} was asked for; the replica is at {_key} of run {_run:x16}.");
+        if (key != _key || _slices is null)
+            return null;
         if (slice < 0 || slice >= _slices.Count)
             throw new ArgumentException($"Slice {slice} was asked for; there are {_slices.Count}.", nameof(slice));
-        return kind == PartKind.Nodes ? _nodes is not null : _reducedReady.Length > 0 && _reducedReady[slice];
+        var (start, length) = _slices[slice];
+        return kind == PartKind.Nodes
+            ? _nodes is null ? null : new PartView(_nodes, start, length)
+            : _reducedReady[slice] ? new PartView(_reduced, start, length) : null;
     }
 
-    private void Copy(PartKind kind, int slice, Span<float> destination)
+    private void Cut(SlicePlan slices)
     {
-        var (start, length) = _slices![slice];
-        var expected = kind == PartKind.Nodes ? _nodes!.Count * length : length;
-        if (destination.Length != expected)
-            throw new ArgumentException($"{destination.Length} floats were asked for; slice {slice} has {expected}.", nameof(destination));
-        if (kind == PartKind.Reduced)
-        {
-            _reduced.Span.Slice(start, length).CopyTo(destination);
+        if (_slices == slices)
             return;
+        _slices = slices;
+        _reducedReady = new bool[slices.Count];
+    }
+
+    /// <summary>Ends every wait that can end; within the gate. Continuations run elsewhere.</summary>
+    private void Wake()
+    {
+        for (var i = _waiting.Count - 1; i >= 0; i--)
+        {
+            if (_waiting[i].TryEnd())
+                _waiting.RemoveAt(i);
+        }
+    }
+
+    /// <summary>One reader's wait; used again and again, so that waiting allocates nothing.</summary>
+    private sealed class Waiter : IValueTaskSource<PartView>
+    {
+        private readonly ExchangeBoard _board;
+        private ManualResetValueTaskSourceCore<PartView> _core = new() { RunContinuationsAsynchronously = true };
+        private CancellationTokenRegistration _registration;
+        private ExchangeKey _key;
+        private PartKind _kind;
+        private int _slice;
+
+        public Waiter(ExchangeBoard board) => _board = board;
+
+        public void Begin(ExchangeKey key, PartKind kind, int slice) => (_key, _kind, _slice) = (key, kind, slice);
+
+        public ValueTask<PartView> Wait(CancellationToken cancellation)
+        {
+            _registration = cancellation.UnsafeRegister(static (waiter, token) => ((Waiter)waiter!).Cancel(token), this);
+            return new ValueTask<PartView>(this, _core.Version);
         }
 
-        for (var i = 0; i < _nodes!.Count; i++)
-            _nodes[i].Span.Slice(start, length).CopyTo(destination[(i * length)..]);
-    }
+        public bool TryEnd()
+        {
+            try
+            {
+                if (_board.TryRead(_key, _kind, _slice) is not { } part)
+                    return false;
+                _core.SetResult(part);
+            }
+            catch (Exception error) when (error is StaleKeyException or ArgumentException)
+            {
+                _core.SetException(error);
+            }
 
-    private void Signal()
-    {
-        var signal = _changed;
-        _changed = NewSignal();
-        signal.TrySetResult();
-    }
+            return true;
+        }
 
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public PartView GetResult(short token)
+        {
+            _registration.Dispose();
+            try
+            {
+                return _core.GetResult(token);
+            }
+            finally
+            {
+                _core.Reset();
+                lock (_board._gate)
+                    _board._idle.Push(this);
+            }
+        }
+
+        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _core.OnCompleted(continuation, state, token, flags);
+
+        private void Cancel(CancellationToken token)
+        {
+            lock (_board._gate)
+            {
+                if (!_board._waiting.Remove(this))
+                    return;
+            }
+
+            _core.SetException(new OperationCanceledException(token));
+        }
+    }
 }

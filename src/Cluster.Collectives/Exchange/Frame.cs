@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Hashing;
 
 namespace Cluster.Collectives.Exchange;
 
@@ -7,33 +6,58 @@ namespace Cluster.Collectives.Exchange;
 internal enum FrameKind : ushort
 {
     /// <summary>Asks for a slice of the peer's nodes.</summary>
-    ReadNodes = PartKind.Nodes,
+    ReadNodes = 1,
 
     /// <summary>Asks for a reduced slice.</summary>
-    ReadReduced = PartKind.Reduced,
+    ReadReduced = 2,
+
+    /// <summary>Asks to be told when the peer's nodes are there, to be read in its shared segment.</summary>
+    AwaitNodes = 3,
+
+    /// <summary>Asks to be told when a reduced slice is there.</summary>
+    AwaitReduced = 4,
+
+    /// <summary>Asks for a sign of life.</summary>
+    Ping = 8,
+
+    /// <summary>The server's first frame: where its shared segment is, or nothing.</summary>
+    Hello = 16,
 
     /// <summary>Carries the part that was asked for.</summary>
-    Part = 16,
+    Part = 17,
+
+    /// <summary>What was awaited is there; no payload.</summary>
+    There = 18,
 
     /// <summary>The key is stale; no payload.</summary>
-    Stale = 17,
+    Stale = 19,
+
+    /// <summary>The sign of life.</summary>
+    Pong = 20,
 }
 
 /// <summary>
-/// The fixed head of every frame, little-endian, 72 bytes: magic u32, version u16, kind u16, run u64, term i64, generation i64,
-/// step i64, request i64, slice i32, length i32 (floats), payload hash u64 (XxHash3), head hash u64 (XxHash3 over the 64 bytes
-/// before it). A frame that fails any check is not one: the connection ends.
+/// The fixed head of every frame, little-endian, 96 bytes: magic u32, version u16, kind u16, run u64, term i64, generation i64,
+/// step i64, request i64, slice i32, length i32 (floats of the payload), payload hash u64 (XxHash3 with the session's seed), place of
+/// the frame among those of its direction i64, and 24 bytes of a keyed hash over all before (<see cref="Session"/>).
 /// </summary>
 internal readonly record struct Frame(FrameKind Kind, ExchangeKey Key, long Request, int Slice, int Length, ulong PayloadHash)
 {
-    public const int Size = 72;
+    public const int Size = Unsealed + Seal;
+
+    /// <summary>Bytes before the seal.</summary>
+    public const int Unsealed = 72;
+
+    /// <summary>Bytes of the seal.</summary>
+    public const int Seal = 24;
 
     /// <summary>Floats of the largest payload: 1 GiB.</summary>
     public const int MaxLength = 1 << 28;
-    private const uint Magic = 0x4C58_4743; // "CGXL"
-    private const ushort Version = 1;
 
-    public void Write(Span<byte> destination)
+    private const uint Magic = 0x4C58_4743; // "CGXL"
+    private const ushort Version = 2;
+
+    public void Write(Span<byte> destination, long place)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(destination, Magic);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[4..], Version);
@@ -46,28 +70,31 @@ internal readonly record struct Frame(FrameKind Kind, ExchangeKey Key, long Requ
         BinaryPrimitives.WriteInt32LittleEndian(destination[48..], Slice);
         BinaryPrimitives.WriteInt32LittleEndian(destination[52..], Length);
         BinaryPrimitives.WriteUInt64LittleEndian(destination[56..], PayloadHash);
-        BinaryPrimitives.WriteUInt64LittleEndian(destination[64..], XxHash3.HashToUInt64(destination[..64]));
+        BinaryPrimitives.WriteInt64LittleEndian(destination[64..], place);
     }
 
-    /// <exception cref="InvalidDataException">These bytes are no frame of this protocol.</exception>
-    public static Frame Read(ReadOnlySpan<byte> source)
+    /// <summary>Reads what can be known before the seal is checked: that these bytes claim to be a frame of this version.</summary>
+    public static bool IsFrame(ReadOnlySpan<byte> head, out string? problem)
     {
-        if (BinaryPrimitives.ReadUInt32LittleEndian(source) != Magic)
-            throw new InvalidDataException("The bytes are no frame of this protocol.");
-        if (BinaryPrimitives.ReadUInt64LittleEndian(source[64..]) != XxHash3.HashToUInt64(source[..64]))
-            throw new InvalidDataException("A frame's head fails its checksum.");
-        var version = BinaryPrimitives.ReadUInt16LittleEndian(source[4..]);
-        if (version != Version)
-            throw new InvalidDataException($"The peer speaks version {version} of the protocol, this process version {Version}.");
-        var kind = (FrameKind)BinaryPrimitives.ReadUInt16LittleEndian(source[6..]);
-        var length = BinaryPrimitives.ReadInt32LittleEndian(source[52..]);
-        if (!Enum.IsDefined(kind) || length is < 0 or > MaxLength)
-            throw new InvalidDataException($"A frame of kind {(int)kind} and {length} floats is out of range.");
-        return new Frame(kind,
+        var version = BinaryPrimitives.ReadUInt16LittleEndian(head[4..]);
+        problem = BinaryPrimitives.ReadUInt32LittleEndian(head) != Magic ? "The bytes are no frame of this protocol."
+            : version != Version ? $"The peer speaks version {version} of the protocol, this process version {Version}."
+            : null;
+        return problem is null;
+    }
+
+    /// <summary>Reads a head whose seal holds; false for a kind or length out of range.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> head, out Frame frame, out long place)
+    {
+        var kind = (FrameKind)BinaryPrimitives.ReadUInt16LittleEndian(head[6..]);
+        var length = BinaryPrimitives.ReadInt32LittleEndian(head[52..]);
+        place = BinaryPrimitives.ReadInt64LittleEndian(head[64..]);
+        frame = new Frame(kind,
             new ExchangeKey(
-                BinaryPrimitives.ReadUInt64LittleEndian(source[8..]), BinaryPrimitives.ReadInt64LittleEndian(source[16..]),
-                BinaryPrimitives.ReadInt64LittleEndian(source[24..]), BinaryPrimitives.ReadInt64LittleEndian(source[32..])),
-            BinaryPrimitives.ReadInt64LittleEndian(source[40..]), BinaryPrimitives.ReadInt32LittleEndian(source[48..]), length,
-            BinaryPrimitives.ReadUInt64LittleEndian(source[56..]));
+                BinaryPrimitives.ReadUInt64LittleEndian(head[8..]), BinaryPrimitives.ReadInt64LittleEndian(head[16..]),
+                BinaryPrimitives.ReadInt64LittleEndian(head[24..]), BinaryPrimitives.ReadInt64LittleEndian(head[32..])),
+            BinaryPrimitives.ReadInt64LittleEndian(head[40..]), BinaryPrimitives.ReadInt32LittleEndian(head[48..]), length,
+            BinaryPrimitives.ReadUInt64LittleEndian(head[56..]));
+        return Enum.IsDefined(kind) && length is >= 0 and <= MaxLength;
     }
 }

@@ -1,21 +1,26 @@
+using System.Runtime.CompilerServices;
 using Cluster.Collectives.Reduction;
 
 namespace Cluster.Collectives.Exchange;
 
 /// <summary>
-/// The direct all-reduce of one replica: as the owner of some slices it obtains every member's nodes of them, adds them in tree
-/// order and publishes the sums; the other slices it reads from their owners. Arrival order never matters: additions begin when
-/// all operands of a slice are there and follow the tree's one order.
-/// Enters: a key, the assignment, the node store. Leaves: the reduced gradient. Does not know steps, commits or the model.
+/// The direct all-reduce of one replica: as the owner of some slices it adds up every member's nodes of them in tree order and
+/// publishes the sums; the other slices it copies from their owners. Operands are read where they lie, block by block, and every
+/// block is added, hashed and squared in one go. Arrival order never matters: additions begin when all operands of a slice are
+/// there and follow the tree's one order.
+/// Enters: a key, the assignment, the node store. Leaves: the reduced gradient, its hash and norm. Does not know steps, commits or
+/// the model. One reduction at a time.
 /// </summary>
 public sealed class GradientExchange
 {
-    /// <summary>Slices whose parts are under way at once; reading the next overlaps adding the last.</summary>
-    private const int InFlight = 3;
+    /// <summary>Slices whose parts are under way at once: over a socket the next arrive while one is added up.</summary>
+    private const int Ahead = 4;
 
     private readonly ExchangeBoard _board;
     private readonly SlicePlan _slices;
-    private readonly Stack<Memory<float>> _scratch = new();
+    private readonly SliceSums _sums;
+    private readonly Slot[] _slots = new Slot[Ahead];
+    private Division? _division;
 
     /// <param name="board">Where this replica publishes.</param>
     /// <param name="slices">The cut of the gradient.</param>
@@ -23,6 +28,7 @@ public sealed class GradientExchange
     {
         _board = board;
         _slices = slices;
+        _sums = new SliceSums(slices);
     }
 
     /// <summary>Reduces along the tree; every member gets the same bits.</summary>
@@ -31,133 +37,252 @@ public sealed class GradientExchange
     /// <param name="member">This replica's place.</param>
     /// <param name="links">A link per member; the own one is not used and may be null.</param>
     /// <param name="nodes">The own nodes, complete for the own lanes.</param>
-    /// <param name="reduced">Receives the sum over all lanes.</param>
+    /// <param name="reduced">Receives the sum over all lanes. When this ends, however it ends, nothing writes to it any more.</param>
     /// <param name="cancellation">Ends waiting when the generation is over.</param>
-    /// <exception cref="PeerLostException">A peer failed.</exception>
-    public async Task ReduceAsync(
+    /// <exception cref="PeerLostException">A peer failed, or has gone past the key while its part was used.</exception>
+    public async Task<ReducedGradient> ReduceAsync(
         ExchangeKey key, LaneAssignment assignment, int member, IReadOnlyList<IPeerLink?> links, NodeStore nodes, Memory<float> reduced,
         CancellationToken cancellation)
     {
-        var members = assignment.Ranges.Count;
-        var own = nodes.Tree.MaximalNodes(assignment[member]);
-        _board.PublishNodes([.. own.Select(n => nodes[n])], _slices);
-        var layout = assignment.Ranges.Select(nodes.Tree.MaximalNodes).ToArray();
-        var additions = nodes.Tree.Fold([.. layout.SelectMany(n => n)]);
+        if (_division is null || !_division.IsFor(assignment, member))
+        {
+            _division = new Division(nodes.Tree, assignment, member, _slices);
+            foreach (ref var slot in _slots.AsSpan())
+                slot = new Slot(_division, _slices.SliceLength);
+        }
+
+        var division = _division;
+        var own = new ReadOnlyMemory<float>[division.OwnNodes.Count];
+        for (var i = 0; i < own.Length; i++)
+            own[i] = nodes[division.OwnNodes[i]];
+        _board.PublishNodes(own, _slices);
 
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var places = new SemaphoreSlim(InFlight);
-        var work = new List<Task>(_slices.Count);
+        int begun = 0, ended = 0;
         try
         {
-            // Own slices first: others wait for them.
-            for (var i = 0; i < _slices.Count; i++)
+            for (; ended < _slices.Count; ended++)
             {
-                var (first, count) = _slices.OwnedBy(member, members);
-                var slice = (first + i) % _slices.Count;
-                await places.WaitAsync(failed.Token).ConfigureAwait(false);
-                work.Add(Run(i < count ? ReduceOwn(slice) : ReadReduced(slice)));
-            }
-        }
-        catch (OperationCanceledException) when (failed.IsCancellationRequested)
-        {
-            // The cause is among the tasks that have been started.
-        }
-
-        await Task.WhenAll(work).ConfigureAwait(false);
-        cancellation.ThrowIfCancellationRequested();
-
-        async Task Run(Task slice)
-        {
-            try
-            {
-                await slice.ConfigureAwait(false);
-            }
-            catch
-            {
-                await failed.CancelAsync().ConfigureAwait(false);
-                throw;
-            }
-            finally
-            {
-                places.Release();
-            }
-        }
-
-        async Task ReadReduced(int slice)
-        {
-            var (start, length) = _slices[slice];
-            var owner = _slices.Owner(slice, members);
-            await Read(owner, PartKind.Reduced, slice, reduced.Slice(start, length)).ConfigureAwait(false);
-        }
-
-        async Task ReduceOwn(int slice)
-        {
-            var (start, length) = _slices[slice];
-            var total = layout.Sum(n => n.Count);
-            var buffer = Rent(total * _slices.SliceLength);
-            try
-            {
-                var reads = new List<Task>(members);
-                var place = 0;
-                for (var m = 0; m < members; m++)
+                for (; begun < Math.Min(ended + Ahead, _slices.Count); begun++)
+                    _slots[begun % Ahead].Begin(_slices, begun, key, links, reduced, failed.Token);
+                var slot = _slots[ended % Ahead];
+                await slot.ReadAsync(key, links, failed.Token, cancellation).ConfigureAwait(false);
+                var slice = division.SliceAt(ended, _slices.Count);
+                if (ended >= division.Owned)
                 {
-                    var part = buffer.Slice(place * length, layout[m].Count * length);
-                    place += layout[m].Count;
-                    if (m == member)
-                    {
-                        for (var n = 0; n < own.Count; n++)
-                            nodes[own[n]].Span.Slice(start, length).CopyTo(part.Span[(n * length)..]);
-                    }
-                    else if (part.Length > 0)
-                    {
-                        reads.Add(Read(m, PartKind.Nodes, slice, part));
-                    }
+                    TakeReduced(slot, slice, reduced);
+                    slot.Verify(key, links);
                 }
-
-                await Task.WhenAll(reads).ConfigureAwait(false);
-                foreach (var addition in additions)
+                else
                 {
-                    var left = buffer.Span.Slice(addition.Left * length, length);
-                    ElementwiseSum.Add(left, buffer.Span.Slice(addition.Right * length, length), left);
+                    slot.SetOwn(own, _slices[slice].Start);
+                    _sums.Add(slice, division.Fold, slot.Operands, reduced.Span);
+                    slot.Verify(key, links);
+                    _board.PublishReduced(slice, reduced, _slices);
                 }
+            }
 
-                buffer.Span[..length].CopyTo(reduced.Span[start..]);
-                _board.PublishReduced(slice, reduced, _slices);
-            }
-            finally
-            {
-                lock (_scratch)
-                    _scratch.Push(buffer);
-            }
+            return _sums.Total();
         }
-
-        async Task Read(int peer, PartKind kind, int slice, Memory<float> destination)
+        catch
         {
-            try
-            {
-                await links[peer]!.ReadAsync(key, kind, slice, destination, failed.Token).ConfigureAwait(false);
-            }
-            catch (Exception error) when (error is IOException or StaleKeyException)
-            {
-                // Giving up closes connections: what fails after that says nothing about the peer.
-                failed.Token.ThrowIfCancellationRequested();
-                throw new PeerLostException(peer, error);
-            }
+            // Reads that are under way may still write: they are waited for before the caller gets its memory back.
+            await failed.CancelAsync().ConfigureAwait(false);
+            for (; ended < begun; ended++)
+                await _slots[ended % Ahead].AbandonAsync().ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            foreach (var slot in _slots)
+                slot.Forget();
         }
     }
 
-    private Memory<float> Rent(int length)
+    private void TakeReduced(Slot slot, int slice, Memory<float> reduced)
     {
-        lock (_scratch)
+        var source = slot.Operands[0];
+        var (start, length) = _slices[slice];
+        if (source.Span.Overlaps(reduced.Span.Slice(start, length)))
+            _sums.Take(slice, reduced.Span);
+        else
+            _sums.Copy(slice, source.Span, reduced.Span);
+    }
+
+    /// <summary>What follows from an assignment; the same in every step of a generation.</summary>
+    private sealed class Division
+    {
+        private readonly LaneAssignment _assignment;
+        private readonly int _member;
+        private readonly int _first;
+
+        public Division(LaneTree tree, LaneAssignment assignment, int member, SlicePlan slices)
         {
-            // A change of membership may need larger ones; those too small are dropped.
-            while (_scratch.TryPop(out var buffer))
+            (_assignment, _member) = (assignment, member);
+            var layout = assignment.Ranges.Select(tree.MaximalNodes).ToArray();
+            OwnNodes = layout[member];
+            Counts = [.. layout.Select(n => n.Count)];
+            Places = [.. Enumerable.Range(0, layout.Length).Select(m => Counts.Take(m).Sum())];
+            Operands = Counts.Sum();
+            Fold = new BlockFold(Operands, tree.Fold([.. layout.SelectMany(n => n)]));
+            (_first, Owned) = slices.OwnedBy(member, Members);
+        }
+
+        public int Members => Counts.Length;
+
+        public int Member => _member;
+
+        public IReadOnlyList<LaneRange> OwnNodes { get; }
+
+        /// <summary>Nodes of each member.</summary>
+        public int[] Counts { get; }
+
+        /// <summary>Place of each member's first node among all nodes.</summary>
+        public int[] Places { get; }
+
+        public int Operands { get; }
+
+        public BlockFold Fold { get; }
+
+        /// <summary>Slices that this member adds up.</summary>
+        public int Owned { get; }
+
+        public bool IsFor(LaneAssignment assignment, int member) => member == _member && assignment.Equals(_assignment);
+
+        /// <summary>The member's order of work: its own slices first, because others wait for them; then on from there, so that not all ask one owner.</summary>
+        public int SliceAt(int index, int slices) => (_first + index) % slices;
+    }
+
+    /// <summary>The reads of one slice, from being asked for to being used.</summary>
+    private sealed class Slot(Division division, int sliceLength)
+    {
+        private readonly Wanted[] _wanted = new Wanted[division.Members];
+        private readonly ReadOnlyMemory<float>[] _operands = new ReadOnlyMemory<float>[division.Operands];
+        private Memory<float> _room;
+        private int _length;
+
+        public ReadOnlySpan<ReadOnlyMemory<float>> Operands => _operands;
+
+        /// <summary>Asks for the parts that have to travel.</summary>
+        public void Begin(
+            SlicePlan slices, int index, ExchangeKey key, IReadOnlyList<IPeerLink?> links, Memory<float> reduced, CancellationToken cancellation)
+        {
+            var slice = division.SliceAt(index, slices.Count);
+            (var start, _length) = slices[slice];
+            if (index >= division.Owned)
             {
-                if (buffer.Length >= length)
-                    return buffer;
+                Want(slices.Owner(slice, division.Members), 0, 1, reduced.Slice(start, _length));
+            }
+            else
+            {
+                if (_room.IsEmpty)
+                    _room = PinnedBuffer.Allocate(division.Operands * sliceLength);
+                for (var m = 0; m < division.Members; m++)
+                {
+                    var (place, count) = (division.Places[m], division.Counts[m]);
+                    if (m != division.Member && count > 0)
+                        Want(m, place, count, _room.Slice(place * sliceLength, count * _length));
+                }
+            }
+
+            void Want(int peer, int place, int count, Memory<float> room)
+            {
+                ref var wanted = ref _wanted[peer];
+                wanted = new Wanted(place, count, room, index < division.Owned ? PartKind.Nodes : PartKind.Reduced, slice);
+                if (links[peer]!.Copies)
+                    wanted.Ask(links[peer]!, key, cancellation);
             }
         }
 
-        return PinnedBuffer.Allocate(length);
+        /// <summary>Ends when every operand of the slice can be read.</summary>
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+        public async ValueTask ReadAsync(ExchangeKey key, IReadOnlyList<IPeerLink?> links, CancellationToken failed, CancellationToken cancellation)
+        {
+            for (var m = 0; m < _wanted.Length; m++)
+            {
+                if (_wanted[m].Count == 0)
+                    continue;
+                try
+                {
+                    _wanted[m].Ask(links[m]!, key, failed);
+                    var part = await _wanted[m].Take().ConfigureAwait(false);
+                    SetOperands(m, part);
+                }
+                catch (Exception error) when (error is IOException or InvalidDataException or StaleKeyException)
+                {
+                    // Giving up closes connections: what fails after that says nothing about the peer.
+                    cancellation.ThrowIfCancellationRequested();
+                    throw new PeerLostException(m, error);
+                }
+            }
+        }
+
+        public void SetOwn(ReadOnlyMemory<float>[] own, int start)
+        {
+            for (var i = 0; i < own.Length; i++)
+                _operands[division.Places[division.Member] + i] = own[i].Slice(start, _length);
+        }
+
+        /// <summary>Whether what was read was what the peers had published.</summary>
+        /// <exception cref="PeerLostException">A peer has gone on; the slice is worth nothing.</exception>
+        public void Verify(ExchangeKey key, IReadOnlyList<IPeerLink?> links)
+        {
+            for (var m = 0; m < _wanted.Length; m++)
+            {
+                if (_wanted[m].Count > 0 && !links[m]!.IsCurrent(key))
+                    throw new PeerLostException(m, new StaleKeyException($"The peer has gone past {key} while its part was read."));
+                _wanted[m] = default;
+            }
+        }
+
+        /// <summary>Waits for what was asked and not taken, whatever comes of it.</summary>
+        public async ValueTask AbandonAsync()
+        {
+            for (var m = 0; m < _wanted.Length; m++)
+            {
+                try
+                {
+                    await _wanted[m].Take().ConfigureAwait(false);
+                }
+                catch (Exception)
+                {
+                    // The reduction has failed already; this is its echo.
+                }
+
+                _wanted[m] = default;
+            }
+        }
+
+        /// <summary>Lets go of peers' memory.</summary>
+        public void Forget() => _operands.AsSpan().Clear();
+
+        private void SetOperands(int peer, PartView part)
+        {
+            var (place, count) = (_wanted[peer].Place, _wanted[peer].Count);
+            if (part.Count != count || part.Length != _length)
+                throw new InvalidDataException($"The peer showed {part.Count} × {part.Length} floats where {count} × {_length} belong.");
+            for (var i = 0; i < count; i++)
+                _operands[place + i] = part[i];
+        }
+    }
+
+    /// <summary>A part of one peer; asked for at most once.</summary>
+    private record struct Wanted(int Place, int Count, Memory<float> Room, PartKind Kind, int Slice)
+    {
+        private ValueTask<PartView> _read;
+        private bool _asked;
+
+        public void Ask(IPeerLink link, ExchangeKey key, CancellationToken cancellation)
+        {
+            if (!_asked)
+                (_asked, _read) = (true, link.ReadAsync(key, Kind, Slice, Count, Room, cancellation));
+        }
+
+        public ValueTask<PartView> Take()
+        {
+            var read = _read;
+            _read = default;
+            return read;
+        }
     }
 }

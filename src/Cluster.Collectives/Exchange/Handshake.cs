@@ -4,14 +4,15 @@ namespace Cluster.Collectives.Exchange;
 
 /// <summary>
 /// Both ends prove that they know the run's secret before any frame is read: each sends a 32-byte nonce, then answers the other's
-/// with HMAC-SHA256(secret, side ‖ own nonce ‖ other nonce). The side's byte keeps an answer from being reflected.
+/// with HMAC-SHA256(secret, side ‖ own nonce ‖ other nonce). The side's byte keeps an answer from being reflected. Both nonces
+/// go into the keys of the session that follows.
 /// </summary>
 internal static class Handshake
 {
     private const int NonceSize = 32;
 
     /// <exception cref="IOException">The peer does not know the secret, or hung up.</exception>
-    public static async Task RunAsync(Stream stream, ReadOnlyMemory<byte> secret, bool client, CancellationToken cancellation)
+    public static async Task<Session> RunAsync(Stream stream, ReadOnlyMemory<byte> secret, bool client, CancellationToken cancellation)
     {
         var own = RandomNumberGenerator.GetBytes(NonceSize);
         await stream.WriteAsync(own, cancellation).ConfigureAwait(false);
@@ -22,6 +23,7 @@ internal static class Handshake
         await stream.ReadExactlyAsync(answer, cancellation).ConfigureAwait(false);
         if (!CryptographicOperations.FixedTimeEquals(answer, Answer(secret.Span, !client, other, own)))
             throw new IOException("The peer does not know this run's secret.");
+        return new Session(secret.Span, client ? [.. own, .. other] : [.. other, .. own], client);
     }
 
     private static byte[] Answer(ReadOnlySpan<byte> secret, bool client, byte[] own, byte[] other) =>

@@ -1,8 +1,5 @@
-using System.Buffers;
-using System.IO.Hashing;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 
 namespace Cluster.Collectives.Exchange;
 
@@ -94,72 +91,22 @@ public sealed class TcpExchangeServer : IAsyncDisposable
         try
         {
             await using var stream = new NetworkStream(socket, ownsSocket: false);
+            Session session;
             using (var limit = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token))
             {
                 limit.CancelAfter(s_handshakeLimit);
-                await Handshake.RunAsync(stream, _secret, client: false, limit.Token).ConfigureAwait(false);
+                session = await Handshake.RunAsync(stream, _secret, client: false, limit.Token).ConfigureAwait(false);
             }
 
-            var head = new byte[Frame.Size];
-            while (await stream.ReadAtLeastAsync(head, 1, throwOnEndOfStream: false, _closing.Token).ConfigureAwait(false) is var got and > 0)
-            {
-                await stream.ReadExactlyAsync(head.AsMemory(got), _closing.Token).ConfigureAwait(false);
-                await AnswerAsync(stream, Frame.Read(head), head).ConfigureAwait(false);
-            }
+            await new ServedConnection(stream, session, _board).RunAsync(_closing.Token).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is InvalidDataException or ArgumentException or IOException)
+        catch (Exception error) when (error is InvalidDataException or IOException)
         {
             Interlocked.Increment(ref _refused);
         }
         catch (OperationCanceledException)
         {
             // Closing, or a peer too slow to prove itself.
-        }
-    }
-
-    private async Task AnswerAsync(Stream stream, Frame request, byte[] head)
-    {
-        if (request.Kind is not (FrameKind.ReadNodes or FrameKind.ReadReduced))
-            throw new InvalidDataException($"A frame of kind {request.Kind} is no request.");
-        var bytes = request.Length * sizeof(float);
-        var payload = ArrayPool<byte>.Shared.Rent(bytes);
-        try
-        {
-            var floats = new FloatMemory(payload, request.Length);
-            var kind = FrameKind.Part;
-            try
-            {
-                await _board.ReadAsync(request.Key, (PartKind)request.Kind, request.Slice, floats.Memory, _closing.Token).ConfigureAwait(false);
-            }
-            catch (StaleKeyException)
-            {
-                (kind, bytes) = (FrameKind.Stale, 0);
-            }
-
-            var answer = request with { Kind = kind, Length = bytes / sizeof(float), PayloadHash = XxHash3.HashToUInt64(payload.AsSpan(0, bytes)) };
-            answer.Write(head);
-            await stream.WriteAsync(head, _closing.Token).ConfigureAwait(false);
-            await stream.WriteAsync(payload.AsMemory(0, bytes), _closing.Token).ConfigureAwait(false);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(payload);
-        }
-    }
-
-    /// <summary>A byte array seen as floats.</summary>
-    private sealed class FloatMemory(byte[] array, int length) : MemoryManager<float>
-    {
-        public override Span<float> GetSpan() => MemoryMarshal.Cast<byte, float>(array.AsSpan(0, length * sizeof(float)));
-
-        public override MemoryHandle Pin(int elementIndex = 0) => throw new InvalidOperationException("A pooled payload is not pinned.");
-
-        public override void Unpin()
-        {
-        }
-
-        protected override void Dispose(bool disposing)
-        {
         }
     }
 }

@@ -1,3 +1,5 @@
+using Cluster.Collectives.Memory;
+
 namespace Cluster.Collectives.Reduction;
 
 /// <summary>
@@ -10,17 +12,20 @@ namespace Cluster.Collectives.Reduction;
 public sealed class NodeStore
 {
     private readonly Node[] _nodes;
+    private readonly IBufferSource _buffers;
     private readonly Stack<Memory<float>> _free = new();
     private readonly Dictionary<int, Memory<float>> _begun = new();
 
     /// <param name="tree">The tree over the run's lanes.</param>
     /// <param name="length">Floats in a gradient, at least 1.</param>
-    public NodeStore(LaneTree tree, int length)
+    /// <param name="buffers">Where gradients of that length lie; memory of this process alone if not given.</param>
+    public NodeStore(LaneTree tree, int length, IBufferSource? buffers = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         Tree = tree;
         Length = length;
         _nodes = new Node[tree.Lanes];
+        _buffers = buffers ?? new PrivateBuffers(length);
     }
 
     /// <summary>The tree over the run's lanes.</summary>
@@ -54,14 +59,16 @@ public sealed class NodeStore
             Recycle();
     }
 
-    /// <summary>A zeroed buffer of <see cref="Length"/> floats on a 64-byte bound, which never moves, to accumulate a lane's gradient in.</summary>
+    /// <summary>
+    /// A buffer of <see cref="Length"/> floats on a 64-byte bound, which never moves, for a lane's gradient. Its contents are
+    /// undefined: the first micro-batch overwrites every element.
+    /// </summary>
     public Span<float> BeginLane(int lane)
     {
         if (Holds(lane) || _begun.ContainsKey(lane))
             throw new InvalidOperationException($"Lane {lane} of step {Step} is already computed or begun.");
         var buffer = Rent();
         _begun.Add(lane, buffer);
-        buffer.Span.Clear();
         return buffer.Span;
     }
 
@@ -144,7 +151,7 @@ public sealed class NodeStore
     private Memory<float> Rent()
     {
         PeakBuffers = Math.Max(PeakBuffers, ++BuffersInUse);
-        return _free.TryPop(out var buffer) ? buffer : PinnedBuffer.Allocate(Length);
+        return _free.TryPop(out var buffer) ? buffer : _buffers.Allocate();
     }
 
     private void Return(Memory<float> buffer)

@@ -7,11 +7,14 @@ namespace Cluster.Collectives.Reduction;
 // without pinning. It does not know what they hold.
 internal static class PinnedBuffer
 {
+    /// <summary>A cache line and a full vector, in bytes.</summary>
+    private const int Bound = 64;
+
     public static unsafe Memory<float> Allocate(int length)
     {
-        var array = GC.AllocateUninitializedArray<float>(length + SlicePlan.Alignment - 1, pinned: true);
+        var array = GC.AllocateUninitializedArray<float>(length + Bound / sizeof(float) - 1, pinned: true);
         var address = (nuint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(array));
-        var skipped = (int)((64 - address % 64) % 64 / sizeof(float));
+        var skipped = (int)((Bound - address % Bound) % Bound / sizeof(float));
         return MemoryMarshal.CreateFromPinnedArray(array, skipped, length);
     }
 }

@@ -1,3 +1,5 @@
+using Cluster.Core.Numerics;
+
 namespace Cluster.Collectives.Reduction;
 
 /// <summary>
@@ -6,8 +8,8 @@ namespace Cluster.Collectives.Reduction;
 /// </summary>
 public sealed record SlicePlan
 {
-    /// <summary>Slice lengths are multiples of this many floats: 64 bytes, a cache line and a full vector.</summary>
-    public const int Alignment = 16;
+    /// <summary>Slice lengths are multiples of this many floats, so that each of the norm's blocks lies in one slice.</summary>
+    public const int Alignment = BlockNorm.Block;
 
     /// <summary>
     /// The slice length where the recipe names none, in floats: 512 KiB. Small enough that two operands stay in a core's L2 cache
@@ -16,12 +18,12 @@ public sealed record SlicePlan
     public const int DefaultSliceLength = 1 << 17;
 
     /// <param name="length">Floats in the vector, at least 1.</param>
-    /// <param name="sliceLength">Floats in every slice but the last, a multiple of 16, at most 2^24 (64 MiB).</param>
+    /// <param name="sliceLength">Floats in every slice but the last, a multiple of 4,096, at most 2^24 (64 MiB).</param>
     public SlicePlan(int length, int sliceLength = DefaultSliceLength)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         if (sliceLength < Alignment || sliceLength > 1 << 24 || sliceLength % Alignment != 0)
-            throw new ArgumentOutOfRangeException(nameof(sliceLength), sliceLength, "A multiple of 16 from 16 to 16,777,216 is needed.");
+            throw new ArgumentOutOfRangeException(nameof(sliceLength), sliceLength, "A multiple of 4,096 up to 16,777,216 is needed.");
         Length = length;
         SliceLength = sliceLength;
     }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Cluster.Core.Numerics;
 using Cluster.Model.Kernels;
 
 namespace Cluster.Model.Optimizer;
@@ -18,29 +19,8 @@ public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, doubl
 /// </summary>
 internal static unsafe class AdamW
 {
-    /// <summary>Elements of one block of the norm's sum.</summary>
-    private const int Block = 4_096;
-
-    /// <summary>√Σ g², each block in 16 double sums, blocks added in order.</summary>
-    public static double Norm(ReadOnlySpan<float> gradient)
-    {
-        double total = 0;
-        for (var start = 0; start < gradient.Length; start += Block)
-        {
-            Vector512<double> lower = default, upper = default;
-            var block = gradient.Slice(start, Math.Min(Block, gradient.Length - start));
-            for (var i = 0; i < block.Length; i += 16)
-            {
-                var (a, b) = Vector512.Widen(Vector512.Create(block[i..]));
-                lower = Vector512.FusedMultiplyAdd(a, a, lower);
-                upper = Vector512.FusedMultiplyAdd(b, b, upper);
-            }
-
-            total += Vector512.Sum(lower + upper);
-        }
-
-        return Math.Sqrt(total);
-    }
+    /// <summary>√Σ g², summed over fixed blocks in order.</summary>
+    public static double Norm(ReadOnlySpan<float> gradient) => BlockNorm.Of(gradient);
 
     /// <summary>
     /// g = clip · gradient; m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²;

@@ -1,15 +1,18 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Cluster.Collectives.Exchange;
+using Microsoft.Extensions.Logging;
 
 namespace Cluster.Silo.DataPlane;
 
 /// <summary>
-/// The process's data plane: every board of this process is served over TCP and known by its address, so that peers in the same
-/// process reach it by memory copies and all others over a socket.
+/// The process's data plane: every board of this process is served at an address, and every pair of replicas takes the shortest way
+/// between them: in one process the board itself, on one host the peer's shared memory, else the connection.
 /// </summary>
 /// <param name="host">The address peers on other hosts reach this process at; loopback for one machine.</param>
-public sealed class ExchangeHub(IPAddress host)
+/// <param name="mayShare">Whether peers' memory on this host may be mapped.</param>
+/// <param name="logger">Told why a pair on one host falls back to its connection.</param>
+public sealed partial class ExchangeHub(IPAddress host, bool mayShare = true, ILogger<ExchangeHub>? logger = null)
 {
     private readonly ConcurrentDictionary<string, ExchangeBoard> _local = new(StringComparer.Ordinal);
 
@@ -23,8 +26,18 @@ public sealed class ExchangeHub(IPAddress host)
     }
 
     /// <summary>A link to the board at an address.</summary>
-    public IPeerLink Connect(string address, ReadOnlyMemory<byte> secret) =>
-        _local.TryGetValue(address, out var board) ? new InProcessLink(board) : new TcpLink(IPEndPoint.Parse(address), secret);
+    public IPeerLink Connect(string address, ReadOnlyMemory<byte> secret) => _local.TryGetValue(address, out var board)
+        ? new InProcessLink(board)
+        : new RemoteLink(IPEndPoint.Parse(address), secret, mayShare, reason => LogNotShared(address, reason));
+
+    private void LogNotShared(string address, string reason)
+    {
+        if (logger is not null)
+            LogNotShared(logger, address, reason);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Gradients of {Address} travel over TCP, not shared memory: {Reason}")]
+    private static partial void LogNotShared(ILogger logger, string address, string reason);
 
     /// <summary>A served board.</summary>
     public sealed class Registration(ExchangeHub hub, TcpExchangeServer server, string address) : IAsyncDisposable

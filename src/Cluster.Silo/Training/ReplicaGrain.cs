@@ -51,7 +51,7 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
             new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
         _coordinator = GrainFactory.GetGrain<IAllReduceGrain>(job.Key);
         var source = new ShardGrainSource(GrainFactory.GetGrain<IShardGrain>(job.Key), schedule);
-        var board = new ExchangeBoard(run);
+        var board = new ExchangeBoard(run, shared: true);
         _registration = hub.Register(board, job.Secret);
         var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), job.StartFrom is null ? null : Load, job.FirstStep,
             schedule.MicroBatchTokens, schedule[0].Context);

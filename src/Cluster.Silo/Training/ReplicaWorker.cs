@@ -57,7 +57,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private NodeStore? _nodes;
     private GradientExchange? _exchange;
     private SlicePlan? _slices;
-    private float[] _reduced = [];
+    private Memory<float> _reduced;
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
     private long _linksGeneration = -1;
     private CancellationTokenSource? _reducing;
@@ -166,11 +166,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
         try
         {
             using var engine = _engine = _start.MakeEngine();
-            _nodes = new NodeStore(_tree, engine.Length);
             _slices = new SlicePlan(engine.Length, _sliceLength);
+            var buffers = _board.CreateBuffers(_slices, _tree.Lanes);
+            _nodes = new NodeStore(_tree, engine.Length, buffers);
             _exchange = new GradientExchange(_board, _slices);
-            _reduced = GC.AllocateArray<float>(engine.Length, pinned: true);
-            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced);
+            _reduced = buffers.Allocate();
+            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced.Span);
             // The fingerprint has moved the engine by a step.
             if (_start.Load is { } load)
                 load(engine);
@@ -208,7 +209,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                         _coordinationTicks += heardAt - _readyAt;
                     _readyAt = 0;
                     var start = Stopwatch.GetTimestamp();
-                    _engine!.Apply(_reduced, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
+                    _engine!.Apply(_reduced.Span, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
                     _computeTicks += Stopwatch.GetTimestamp() - start;
                     break;
                 case ReplicaAction.Work work:
@@ -269,11 +270,11 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     ComputeLane(lane, plan);
             }
 
-            _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token).GetAwaiter().GetResult();
-            var hash = GradientHash.Of(_reduced);
+            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token)
+                .GetAwaiter().GetResult();
+            _norm = norm;
             double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-            _norm = TrainingEngine.Norm(_reduced);
-            Do(_machine!.Reduced(begin, hash, losses, _norm));
+            Do(_machine!.Reduced(begin, hash, losses, norm));
         }
         catch (OperationCanceledException)
         {
@@ -292,6 +293,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private void ComputeLane(int lane, StepPlan plan)
     {
         var gradient = _nodes!.BeginLane(lane);
+        gradient.Clear();
         double loss = 0;
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();

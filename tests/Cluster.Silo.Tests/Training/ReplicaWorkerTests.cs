@@ -160,7 +160,7 @@ public class ReplicaWorkerTests
 
         public void Failed(string member, Exception error) => _finished.TrySetException(error);
 
-        private IPeerLink Connect(Member member) => Sockets ? new TcpLink(IPEndPoint.Parse(member.Address), s_secret) : new InProcessLink(_boards[member.Id]);
+        private IPeerLink Connect(Member member) => Sockets ? new RemoteLink(IPEndPoint.Parse(member.Address), s_secret) : new InProcessLink(_boards[member.Id]);
 
         private void Tell(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> say)
         {

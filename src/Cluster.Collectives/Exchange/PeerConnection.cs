@@ -1,0 +1,337 @@
+using System.IO.Hashing;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Threading.Tasks.Sources;
+using Cluster.Collectives.Memory;
+
+namespace Cluster.Collectives.Exchange;
+
+/// <summary>
+/// The asker's end of one connection, opened at the first read. Requests are pipelined, answers come in order. While any is
+/// outstanding the peer must send something - an answer, a piece of one, or the answer to a ping - within the limit; a peer that hangs
+/// is found so although its kernel keeps the connection open. Whatever ends the connection ends every read, and only when nothing
+/// writes to the readers' room any more.
+/// Enters: requests. Leaves: parts, in the room or as views of the peer's segment. Does not know what they mean.
+/// </summary>
+internal sealed class PeerConnection : IAsyncDisposable
+{
+    /// <summary>Pings per limit.</summary>
+    private const int Beats = 4;
+
+    private readonly IPEndPoint _endPoint;
+    private readonly ReadOnlyMemory<byte> _secret;
+    private readonly Func<SegmentAddress?, SegmentReader?> _hello;
+    private readonly TimeProvider _time;
+    private readonly Lock _gate = new();
+    private readonly Queue<Pending> _pending = new();
+    private readonly Stack<Pending> _idle = new();
+    private readonly byte[] _head = new byte[Frame.Size];
+    private readonly FloatBytes _bytes = new();
+    private ITimer? _timer;
+    private TimeSpan _limit = TimeSpan.FromSeconds(30);
+    private Socket? _socket;
+    private NetworkStream? _stream;
+    private Session? _session;
+    private SegmentReader? _segment;
+    private Task? _running;
+    private Exception? _failure;
+    private long _heard, _request;
+
+    /// <param name="endPoint">The peer's server.</param>
+    /// <param name="secret">The run's secret.</param>
+    /// <param name="hello">Told the peer's segment; gives the mapping to read in, or null.</param>
+    /// <param name="time">Clock of the heartbeat.</param>
+    public PeerConnection(IPEndPoint endPoint, ReadOnlyMemory<byte> secret, Func<SegmentAddress?, SegmentReader?> hello, TimeProvider time) =>
+        (_endPoint, _secret, _hello, _time) = (endPoint, secret, hello, time);
+
+    /// <summary>How long the peer may be silent while something is asked of it.</summary>
+    public TimeSpan AnswerLimit
+    {
+        get => _limit;
+        set
+        {
+            lock (_gate)
+            {
+                if (value == _limit)
+                    return;
+                _limit = value;
+                _timer?.Change(Beat, Beat);
+            }
+        }
+    }
+
+    private TimeSpan Beat => _limit == Timeout.InfiniteTimeSpan ? _limit : _limit / Beats;
+
+    /// <summary>Asks for a part.</summary>
+    public ValueTask<PartView> ReadAsync(ExchangeKey key, PartKind kind, int slice, int count, Memory<float> room, CancellationToken cancellation)
+    {
+        Pending pending;
+        lock (_gate)
+        {
+            if (_failure is { } failure)
+                return ValueTask.FromException<PartView>(Broken(failure));
+            pending = _idle.TryPop(out var idle) ? idle : new Pending(this);
+            pending.Begin(key, kind, slice, count, room);
+            if (_pending.Count == 0)
+                Volatile.Write(ref _heard, _time.GetTimestamp());
+            _pending.Enqueue(pending);
+            if (_session is not null)
+                Request(pending);
+            _running ??= Task.Run(RunAsync, CancellationToken.None);
+        }
+
+        return pending.Wait(cancellation);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        Fail(new ObjectDisposedException(nameof(PeerConnection)));
+        if (_running is not null)
+            await _running.ConfigureAwait(false);
+    }
+
+    private IOException Broken(Exception failure) =>
+        new(failure is TimeoutException ? failure.Message : $"the connection to {_endPoint} broke: {failure.Message}", failure);
+
+    /// <summary>Ends the connection; reads end when nothing writes to their room any more.</summary>
+    private void Fail(Exception failure)
+    {
+        lock (_gate)
+        {
+            _failure ??= failure;
+            _socket?.Dispose();
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            lock (_gate)
+            {
+                if (_failure is not null)
+                    throw new IOException(_failure.Message, _failure);
+                _timer = _time.CreateTimer(static connection => ((PeerConnection)connection!).OnBeat(), this, Beat, Beat);
+                _socket = new Socket(_endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            }
+
+            await ConnectAsync().ConfigureAwait(false);
+            await ReceiveAsync().ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException or SocketException or ObjectDisposedException)
+        {
+            Fail(error);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _timer?.Dispose();
+                _timer = null;
+                _failure ??= new IOException("it ended");
+                while (_pending.TryDequeue(out var pending))
+                    pending.Fail(Broken(_failure));
+            }
+        }
+    }
+
+    private async Task ConnectAsync()
+    {
+        await _socket!.ConnectAsync(_endPoint).ConfigureAwait(false);
+        var stream = new NetworkStream(_socket, ownsSocket: false);
+        var session = await Handshake.RunAsync(stream, _secret, client: true, CancellationToken.None).ConfigureAwait(false);
+        await stream.ReadExactlyAsync(_head).ConfigureAwait(false);
+        if (!session.TryOpen(_head, out var hello, out var problem))
+            throw new InvalidDataException(problem);
+        var address = new byte[Marshal.SizeOf<SegmentAddress>()];
+        var bytes = hello.Length * (long)sizeof(float);
+        if (hello.Kind != FrameKind.Hello || (bytes != 0 && bytes != address.Length))
+            throw new InvalidDataException("The peer did not say whether it shares its memory.");
+        await stream.ReadExactlyAsync(address.AsMemory(0, (int)bytes)).ConfigureAwait(false);
+        if (XxHash3.HashToUInt64(address.AsSpan(0, (int)bytes), session.PayloadSeed) != hello.PayloadHash)
+            throw new InvalidDataException("A payload fails its checksum.");
+        var segment = _hello(bytes == 0 ? null : MemoryMarshal.Read<SegmentAddress>(address));
+        lock (_gate)
+        {
+            (_stream, _session, _segment) = (stream, session, segment);
+            foreach (var pending in _pending)
+                Request(pending);
+        }
+    }
+
+    /// <summary>Sends a request, within the gate. A few small frames are outstanding at most: the socket's buffer takes them at once.</summary>
+    private void Request(Pending pending)
+    {
+        var kind = (pending.Kind, _segment) switch
+        {
+            (PartKind.Nodes, null) => FrameKind.ReadNodes,
+            (PartKind.Nodes, _) => FrameKind.AwaitNodes,
+            (_, null) => FrameKind.ReadReduced,
+            _ => FrameKind.AwaitReduced,
+        };
+        pending.Request = ++_request;
+        Send(new Frame(kind, pending.Key, pending.Request, pending.Slice, _segment is null ? pending.Room.Length : 0, 0));
+    }
+
+    private void Send(Frame frame)
+    {
+        Span<byte> head = stackalloc byte[Frame.Size];
+        _session!.Seal(frame, head);
+        try
+        {
+            _stream!.Write(head);
+        }
+        catch (Exception error) when (error is IOException or ObjectDisposedException)
+        {
+            Fail(error);
+        }
+    }
+
+    private async Task ReceiveAsync()
+    {
+        var hash = new XxHash3(_session!.PayloadSeed);
+        while (true)
+        {
+            await ReadAsync(_head).ConfigureAwait(false);
+            if (!_session.TryOpen(_head, out var frame, out var problem))
+                throw new InvalidDataException(problem);
+            if (frame.Kind == FrameKind.Pong)
+                continue;
+            Pending? pending;
+            lock (_gate)
+                _pending.TryPeek(out pending);
+            if (pending is null || frame.Request != pending.Request || frame.Key != pending.Key || frame.Slice != pending.Slice)
+                throw new InvalidDataException("The peer answered something that was not asked.");
+            switch (frame.Kind)
+            {
+                case FrameKind.Stale:
+                    Done()?.Fail(new StaleKeyException($"The peer is past {pending.Key}."));
+                    break;
+                case FrameKind.There when _segment is not null:
+                    TakeView(pending);
+                    break;
+                case FrameKind.Part when _segment is null && frame.Length == pending.Room.Length:
+                    var payload = _bytes.Of(pending.Room);
+                    await ReadAsync(payload).ConfigureAwait(false);
+                    hash.Append(payload.Span);
+                    if (hash.GetCurrentHashAsUInt64() != frame.PayloadHash)
+                        throw new InvalidDataException("A payload fails its checksum.");
+                    hash.Reset();
+                    Done()?.End(new PartView(pending.Room, pending.Count));
+                    break;
+                default:
+                    throw new InvalidDataException($"The peer answered {frame.Length} floats of kind {frame.Kind} where {pending.Room.Length} were asked for.");
+            }
+        }
+    }
+
+    private void TakeView(Pending pending)
+    {
+        PartView? part;
+        try
+        {
+            part = _segment!.TryRead(pending.Key, pending.Kind, pending.Slice);
+        }
+        catch (StaleKeyException stale)
+        {
+            Done()?.Fail(stale);
+            return;
+        }
+
+        // Not there although it was said to be: its owner is about to go on.
+        if (part is { } there)
+            Done()?.End(there);
+        else
+            Done()?.Fail(new StaleKeyException($"The peer is past {pending.Key}."));
+    }
+
+    private Pending? Done()
+    {
+        lock (_gate)
+            return _pending.TryDequeue(out var pending) ? pending : null;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReadAsync(Memory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            var got = await _stream!.ReadAsync(bytes).ConfigureAwait(false);
+            if (got == 0)
+                throw new EndOfStreamException("the peer hung up");
+            Volatile.Write(ref _heard, _time.GetTimestamp());
+            bytes = bytes[got..];
+        }
+    }
+
+    private void OnBeat()
+    {
+        lock (_gate)
+        {
+            if (_pending.Count == 0 || _failure is not null || _limit == Timeout.InfiniteTimeSpan)
+                return;
+            if (_time.GetElapsedTime(Volatile.Read(ref _heard)) >= _limit)
+                Fail(new TimeoutException($"no answer for {_limit.TotalMilliseconds:0} ms"));
+            else if (_session is not null)
+                Send(new Frame(FrameKind.Ping, default, 0, 0, 0, 0));
+        }
+    }
+
+    /// <summary>One read's wait; used again and again, so that reading allocates nothing.</summary>
+    private sealed class Pending(PeerConnection connection) : IValueTaskSource<PartView>
+    {
+        private ManualResetValueTaskSourceCore<PartView> _core = new() { RunContinuationsAsynchronously = true };
+        private CancellationTokenRegistration _registration;
+
+        public ExchangeKey Key { get; private set; }
+
+        public PartKind Kind { get; private set; }
+
+        public int Slice { get; private set; }
+
+        public int Count { get; private set; }
+
+        public Memory<float> Room { get; private set; }
+
+        public long Request { get; set; }
+
+        public void Begin(ExchangeKey key, PartKind kind, int slice, int count, Memory<float> room) =>
+            (Key, Kind, Slice, Count, Room) = (key, kind, slice, count, room);
+
+        public ValueTask<PartView> Wait(CancellationToken cancellation)
+        {
+            // A reader that gives up must not get its room back while an answer may be written to it: the whole connection ends.
+            _registration = cancellation.UnsafeRegister(
+                static (connection, token) => ((PeerConnection)connection!).Fail(new OperationCanceledException(token)), connection);
+            return new ValueTask<PartView>(this, _core.Version);
+        }
+
+        public void End(PartView part) => _core.SetResult(part);
+
+        public void Fail(Exception error) => _core.SetException(error);
+
+        public PartView GetResult(short token)
+        {
+            _registration.Dispose();
+            try
+            {
+                return _core.GetResult(token);
+            }
+            finally
+            {
+                _core.Reset();
+                Room = default;
+                lock (connection._gate)
+                    connection._idle.Push(this);
+            }
+        }
+
+        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _core.OnCompleted(continuation, state, token, flags);
+    }
+}

@@ -1,0 +1,68 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using Cluster.Core.Numerics;
+
+namespace Cluster.Collectives.Reduction;
+
+/// <summary>
+/// Writes the slices of the reduced gradient, in any order, and hashes and squares every block while it is in the first-level
+/// cache. Whatever a slice comes from - added up here, copied from its owner, received into place - its hash is taken from what this
+/// replica holds, so that unequal bits show in READY.
+/// Enters: slices. Leaves: the gradient's hash and norm. Does not know keys or peers. Not thread-safe.
+/// </summary>
+internal sealed class SliceSums(SlicePlan slices)
+{
+    private readonly byte[] _hashes = new byte[slices.Count * GradientHash.Size];
+    private readonly double[] _squares = new double[(slices.Length - 1) / BlockNorm.Block + 1];
+    private readonly XxHash128 _hash = new();
+
+    /// <summary>Adds a slice's operands up.</summary>
+    /// <param name="operands">The slice of every node, in lane order.</param>
+    /// <param name="reduced">The whole gradient.</param>
+    public void Add(int slice, BlockFold fold, ReadOnlySpan<ReadOnlyMemory<float>> operands, Span<float> reduced)
+    {
+        var (start, length) = slices[slice];
+        for (var i = 0; i < length; i += BlockNorm.Block)
+        {
+            var block = reduced.Slice(start + i, Math.Min(BlockNorm.Block, length - i));
+            fold.Run(operands, i, block);
+            Note(start + i, block);
+        }
+
+        End(slice);
+    }
+
+    /// <summary>Copies a slice that its owner has added up.</summary>
+    public void Copy(int slice, ReadOnlySpan<float> source, Span<float> reduced)
+    {
+        var (start, length) = slices[slice];
+        for (var i = 0; i < length; i += BlockNorm.Block)
+        {
+            var block = reduced.Slice(start + i, Math.Min(BlockNorm.Block, length - i));
+            source.Slice(i, block.Length).CopyTo(block);
+            Note(start + i, block);
+        }
+
+        End(slice);
+    }
+
+    /// <summary>Takes a slice that already lies in place.</summary>
+    public void Take(int slice, ReadOnlySpan<float> reduced)
+    {
+        var (start, length) = slices[slice];
+        for (var i = 0; i < length; i += BlockNorm.Block)
+            Note(start + i, reduced.Slice(start + i, Math.Min(BlockNorm.Block, length - i)));
+        End(slice);
+    }
+
+    /// <summary>Hash and norm of the whole, once every slice was written.</summary>
+    public ReducedGradient Total() => new(GradientHash.OfSlices(_hashes), BlockNorm.Total(_squares));
+
+    private void Note(int start, ReadOnlySpan<float> block)
+    {
+        _hash.Append(MemoryMarshal.AsBytes(block));
+        _squares[start / BlockNorm.Block] = BlockNorm.Squares(block);
+    }
+
+    private void End(int slice) => _hash.GetHashAndReset(_hashes.AsSpan(slice * GradientHash.Size));
+}
