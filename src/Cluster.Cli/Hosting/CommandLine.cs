@@ -45,6 +45,7 @@ public static class CommandLine
             BenchVerbs.Create(environment),
             SiloVerb.Create(),
             WebVerb.Create(),
+            StoreVerb.Create(environment),
         };
     }
 
