@@ -85,6 +85,26 @@ public static class StoreConnections
         }
     }
 
+    /// <summary>Deletes what a cluster that is no more has left; a store that does not answer keeps it.</summary>
+    /// <param name="connection">The store's connection string.</param>
+    /// <param name="prefix">What its keys begin with.</param>
+    public static async Task ForgetAsync(string connection, string prefix)
+    {
+        try
+        {
+            await using var multiplexer = await ConnectionMultiplexer.ConnectAsync(connection);
+            foreach (var server in multiplexer.GetServers())
+            {
+                await foreach (var key in server.KeysAsync(pattern: prefix + "*"))
+                    await multiplexer.GetDatabase().KeyDeleteAsync(key);
+            }
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            // Records of a cluster whose name is never used again harm nobody.
+        }
+    }
+
     private static UserErrorException Unreachable(string name, ConfigurationOptions options, Exception error) => new(
         // Endpoints only: a connection string may hold a password.
         $"The store at {string.Join(", ", options.EndPoints.Select(Text))} ({name}) does not answer.",

@@ -17,6 +17,7 @@ public static class StoreVerb
         command.SetAction((parsed, _) =>
         {
             Options.Check("--port", parsed.GetValue(port), 1, 65_535);
+            SupervisedProcess.Enter(environment, isStore: true);
             return StoreProcess.RunAsync(parsed.GetValue(port), Path.GetFullPath(parsed.GetRequiredValue(data)), environment.Output, environment.Interrupts.Listen());
         });
         return command;
