@@ -16,11 +16,17 @@ namespace Cluster.Web;
 
 /// <summary>
 /// The live page, its API, health and metrics: as a process of its own, which is a client of the cluster, or inside a process that hosts
-/// a silo. Configuration: <c>Cluster:WebPort</c> and <c>Cluster:PrimaryGatewayPort</c>, the gateway of a silo on this machine.
+/// a silo. Configuration: <c>Cluster:WebPort</c>, and the cluster: with a store <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c> and the
+/// providers as <see cref="StoreConnections"/> says, without one <c>Cluster:PrimaryGatewayPort</c>, the gateway of a silo on this machine.
 /// </summary>
 public static class WebProcess
 {
-    /// <summary>Runs until the process is told to end. A cluster that is not there yet is waited for.</summary>
+    /// <summary>Name of the process in its <see cref="ReadyLine"/>.</summary>
+    public const string Name = "web";
+
+    /// <summary>
+    /// Runs until the process is told to end. A cluster that is not there yet is waited for; a <see cref="ReadyLine"/> says that it is.
+    /// </summary>
     /// <returns>The process's exit code: 1 after a mistake of the user's, which is printed.</returns>
     public static async Task<int> RunAsync(string[] args)
     {
@@ -28,7 +34,9 @@ public static class WebProcess
         {
             await using var app = Create(args, out var address);
             var stopping = app.Lifetime.ApplicationStopping;
-            await Console.Out.WriteLineAsync($"Training is live at {address} as soon as a silo runs on this machine. Ctrl-C ends this process.");
+            var page = address.AbsoluteUri;
+            await Console.Out.WriteLineAsync($"Training is live at {page} as soon as a silo runs. Ctrl-C ends this process.");
+            app.Lifetime.ApplicationStarted.Register(() => Console.Out.WriteLine(ReadyLine.Of(Name, page)));
             try
             {
                 await app.RunAsync();
@@ -60,15 +68,19 @@ public static class WebProcess
         var builder = WebApplication.CreateBuilder(args);
         address = WebAddress.Choose(WebAddress.Asked(builder.Configuration));
         builder.WebHost.UseUrls(address.AbsoluteUri);
-        const string gatewayKey = "Cluster:PrimaryGatewayPort";
-        var gateway = builder.Configuration[gatewayKey] is { } text ? WebAddress.Port(gatewayKey, text) : 30_000;
-        builder.UseOrleansClient(client => client
-            .UseLocalhostClustering(gateway)
-            .UseConnectionRetryFilter(async (_, cancellation) =>
+        builder.AddStores();
+        builder.UseOrleansClient(client =>
+        {
+            if (!StoreConnections.HasStore(builder.Configuration))
+                client.UseLocalhostClustering(Gateway(builder.Configuration));
+            // Silos come and go while a page is open.
+            client.Configure<GatewayOptions>(options => options.GatewayListRefreshPeriod = TimeSpan.FromSeconds(2));
+            client.UseConnectionRetryFilter(async (_, cancellation) =>
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), cancellation);
                 return true;
-            }));
+            });
+        });
         // The client starts when the first silo answers; page and probes must not wait for that.
         builder.Services.Configure<HostOptions>(options => options.ServicesStartConcurrently = true);
         // Every second without a silo is a failed connection; /health says so to whoever asks.
@@ -79,6 +91,12 @@ public static class WebProcess
         var app = builder.Build();
         Map(app);
         return app;
+    }
+
+    private static int Gateway(IConfiguration configuration)
+    {
+        const string key = "Cluster:PrimaryGatewayPort";
+        return configuration[key] is { } text ? WebAddress.Port(key, text) : 30_000;
     }
 
     /// <summary>Adds what the endpoints need; a silo or a client of one is the caller's to add.</summary>

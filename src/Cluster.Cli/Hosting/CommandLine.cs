@@ -41,10 +41,13 @@ public static class CommandLine
             tokenizer,
             new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
             RunsVerb.Create(environment),
+            UpVerb.Create(environment),
+            StatusVerb.Create(environment),
+            SiloVerb.Create(environment),
             DoctorVerb.Create(environment),
             BenchVerbs.Create(environment),
-            SiloVerb.Create(),
-            WebVerb.Create(),
+            WebVerb.Create(environment),
+            StoreVerb.Create(environment),
         };
     }
 

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Cluster.Silo.Hosting;
 using Cluster.Web;
 using Microsoft.AspNetCore.Builder;
@@ -38,8 +36,8 @@ public sealed class EmbeddedCluster : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             ["Cluster:SiloName"] = SiloName,
-            ["Orleans:Endpoints:SiloPort"] = $"{FreePort()}",
-            ["Orleans:Endpoints:GatewayPort"] = $"{FreePort()}",
+            ["Orleans:Endpoints:SiloPort"] = $"{Ports.Free()}",
+            ["Orleans:Endpoints:GatewayPort"] = $"{Ports.Free()}",
         });
         builder.WebHost.UseUrls(page.AbsoluteUri);
         SiloProcess.Configure(builder);
@@ -61,13 +59,6 @@ public sealed class EmbeddedCluster : IAsyncDisposable
     {
         await _app.StopAsync();
         await _app.DisposeAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private sealed class NoLifetime : Microsoft.Extensions.Hosting.IHostLifetime

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Cluster.Cli.Verbs;
 using Cluster.Core.Errors;
 
 namespace Cluster.Cli.Hosting;
@@ -32,6 +33,14 @@ public static class Options
     {
         Description = "Replicas that share the work, 1 to 256; the result is the same for any number. As many as there are cores and lanes if not given.",
         HelpName = "N",
+    };
+
+    /// <summary>Where the cluster of this machine keeps its runs, and by which it is found.</summary>
+    public static Option<string> Runs() => new("--runs")
+    {
+        Description = "The folder of runs that the cluster belongs to.",
+        HelpName = "DIR",
+        DefaultValueFactory = _ => RunsVerb.DefaultRoot,
     };
 
     /// <summary>Port of the page.</summary>

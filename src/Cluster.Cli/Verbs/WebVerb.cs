@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Cluster.Cli.Hosting;
+using Cluster.Cli.Hosting.Local;
 using Cluster.Web;
 
 namespace Cluster.Cli.Verbs;
@@ -10,13 +12,17 @@ namespace Cluster.Cli.Verbs;
 public static class WebVerb
 {
     /// <summary>The command.</summary>
-    public static Command Create()
+    public static Command Create(CliEnvironment environment)
     {
         var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, CaptureRemainingTokens = true };
         var command = new Command("web", "Run the page and its API, as a client of a cluster.") { arguments };
         command.Hidden = true;
         command.TreatUnmatchedTokensAsErrors = false;
-        command.SetAction((parsed, _) => WebProcess.RunAsync([.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens]));
+        command.SetAction((parsed, _) =>
+        {
+            SupervisedProcess.Enter(environment);
+            return WebProcess.RunAsync([.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens]);
+        });
         return command;
     }
 }

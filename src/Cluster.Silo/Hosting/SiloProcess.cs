@@ -1,5 +1,6 @@
 using System.Net;
 using Cluster.Core.Errors;
+using Cluster.ServiceDefaults;
 using Cluster.Silo.DataPlane;
 using Cluster.Silo.Training;
 using Microsoft.Extensions.Configuration;
@@ -11,20 +12,31 @@ using Orleans.Configuration;
 namespace Cluster.Silo.Hosting;
 
 /// <summary>
-/// A silo as a process or inside another one. Configuration: <c>Cluster:SiloName</c>, <c>Orleans:Endpoints:SiloPort</c> and
-/// <c>GatewayPort</c>, and <c>Cluster:PrimarySiloPort</c>, the port of the silo on this machine that keeps the membership table.
+/// A silo as a process or inside another one. Configuration, the same under Aspire, Kubernetes and <c>cluster up</c>:
+/// <list type="bullet">
+/// <item><c>Cluster:SiloName</c>; <c>Cluster:Roles</c>, see <see cref="SiloRoles"/>; <c>Cluster:DataPlaneAddress</c>, the IP address
+/// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else loopback.</item>
+/// <item><c>Orleans:Endpoints:SiloPort</c> and <c>GatewayPort</c>.</item>
+/// <item>With a store: <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c>, and the providers as <see cref="StoreConnections"/> says.</item>
+/// <item>Without: <c>Cluster:PrimarySiloPort</c>, the port of the silo on this machine that keeps the membership table.</item>
+/// </list>
 /// </summary>
 public static class SiloProcess
 {
-    /// <summary>Runs a silo until the process is told to end.</summary>
+    /// <summary>Runs a silo until the process is told to end. Prints a <see cref="ReadyLine"/> when it is a member of the cluster.</summary>
     public static async Task<int> RunAsync(string[] args)
     {
-        var builder = Host.CreateApplicationBuilder(args);
         try
         {
+            var builder = Host.CreateApplicationBuilder(args);
+            builder.AddServiceDefaults();
             Configure(builder);
             using var host = builder.Build();
-            await host.RunAsync();
+            await host.Services.CheckStoresAsync();
+            await host.StartAsync();
+            var silo = host.Services.GetRequiredService<ILocalSiloDetails>();
+            await Console.Out.WriteLineAsync(ReadyLine.Of(silo.Name, silo.SiloAddress.Endpoint));
+            await host.WaitForShutdownAsync();
             return 0;
         }
         catch (UserErrorException error)
@@ -35,6 +47,7 @@ public static class SiloProcess
     }
 
     /// <summary>Adds a silo to a host.</summary>
+    /// <exception cref="UserErrorException">A value of the configuration is of no use.</exception>
     public static void Configure(IHostApplicationBuilder builder)
     {
         var configuration = builder.Configuration;
@@ -43,17 +56,17 @@ public static class SiloProcess
             throw new UserErrorException($"Cluster:SiloName is \"{name}\".", "Give a name without '|'.");
         int siloPort = Port("Orleans:Endpoints:SiloPort", 11_111), gatewayPort = Port("Orleans:Endpoints:GatewayPort", 30_000);
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
-        builder.Services.AddSingleton(new ExchangeHub(IPAddress.Loopback));
+        builder.Services.AddSingleton(new ExchangeHub(Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback));
         builder.Services.AddSingleton<TrainingInstruments>();
+        builder.AddStores();
         builder.UseOrleans(silo =>
         {
-            silo.UseLocalhostClustering(siloPort, gatewayPort, new IPEndPoint(IPAddress.Loopback, primary));
+            SiloMembership.Configure(silo, configuration, siloPort, gatewayPort, primary);
             silo.Configure<SiloOptions>(options => options.SiloName = name);
-            // The in-memory store keeps its records in grains of its own, which must stay with the coordinator that writes them: a
-            // record placed on another silo would die with that silo.
-            silo.AddMemoryGrainStorageAsDefault();
+            // A record that the in-memory store placed on another silo than the grain that writes it would die with that silo.
             silo.Services.AddSingleton<PlacementStrategy, PreferLocalPlacement>();
             silo.Services.AddPlacementDirector<SiloNamePlacement, SiloNamePlacementDirector>();
+            silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, ReplicaDrainParticipant>();
         });
         builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.Orleans", LogLevel.Warning);
 
@@ -66,5 +79,9 @@ public static class SiloProcess
                 ? port
                 : throw new UserErrorException($"{key} is \"{text}\".", "Give a port from 1 to 65535.");
         }
+
+        IPAddress? Address(string key) => configuration[key] is not { Length: > 0 } text
+            ? null
+            : IPAddress.TryParse(text, out var address) ? address : throw new UserErrorException($"{key} is \"{text}\".", "Give an IP address.");
     }
 }

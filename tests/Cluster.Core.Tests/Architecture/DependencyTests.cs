@@ -16,13 +16,15 @@ public class DependencyTests
         ["Cluster.Inference"] = (["Core"], []),
         ["Cluster.Model"] = (["Core", "Inference"], ["TorchSharp"]),
         ["Cluster.Evaluation"] = (["Core"], []),
-        ["Cluster.ServiceDefaults"] = ([],
+        ["Cluster.ServiceDefaults"] = (["Core"],
             ["OpenTelemetry.Exporter.OpenTelemetryProtocol", "OpenTelemetry.Exporter.Prometheus.AspNetCore", "OpenTelemetry.Extensions.Hosting",
-                "OpenTelemetry.Instrumentation.AspNetCore", "OpenTelemetry.Instrumentation.Runtime"]),
-        ["Cluster.Silo"] = (["Collectives", "Contracts", "Core", "Data", "Evaluation", "Inference", "Model", "ServiceDefaults"], ["Microsoft.Orleans.Server", "ScottPlot", "System.IO.Hashing"]),
-        ["Cluster.Web"] = (["Contracts", "Core", "ServiceDefaults"], ["Microsoft.Orleans.Client"]),
+                "OpenTelemetry.Instrumentation.AspNetCore", "OpenTelemetry.Instrumentation.Runtime", "StackExchange.Redis"]),
+        ["Cluster.Silo"] = (["Collectives", "Contracts", "Core", "Data", "Evaluation", "Inference", "Model", "ServiceDefaults"],
+            ["Microsoft.Orleans.Clustering.Redis", "Microsoft.Orleans.Persistence.Redis", "Microsoft.Orleans.Reminders.Redis", "Microsoft.Orleans.Server",
+                "ScottPlot", "System.IO.Hashing"]),
+        ["Cluster.Web"] = (["Contracts", "Core", "ServiceDefaults"], ["Microsoft.Orleans.Client", "Microsoft.Orleans.Clustering.Redis"]),
         ["Cluster.Cli"] = (["Collectives", "Contracts", "Core", "Data", "Evaluation", "Inference", "Model", "ServiceDefaults", "Silo", "Web"],
-            ["Spectre.Console", "System.CommandLine"]),
+            ["CommandLineParser", "Microsoft.Garnet", "Spectre.Console", "System.CommandLine"]),
     };
 
     [Fact]

@@ -1,0 +1,145 @@
+// Enters: configuration as Aspire and Kubernetes write it. Leaves: connections to the stores it names, and whether they answer.
+// Does not know: what is kept in a store.
+
+using Cluster.Core.Errors;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using StackExchange.Redis;
+
+namespace Cluster.ServiceDefaults;
+
+/// <summary>
+/// The Redis, Valkey or Garnet that membership and grain storage are kept in. Orleans' providers are named in the configuration
+/// (<c>Orleans:Clustering:ProviderType=Redis</c>, <c>Orleans:Clustering:ServiceKey=redis</c>, <c>Orleans:GrainStorage:Default:…</c>), each
+/// service key stands for a connection string (<c>ConnectionStrings:redis</c>), and Orleans asks for the connection by that key.
+/// </summary>
+public static class StoreConnections
+{
+    /// <summary>The one type of provider there is a package for.</summary>
+    public const string Redis = "Redis";
+
+    /// <summary>Where the provider of the membership is named; absent in a process that is a cluster by itself.</summary>
+    public const string ClusteringType = "Orleans:Clustering:ProviderType";
+
+    private const string ServiceKey = "ServiceKey";
+
+    /// <summary>Whether membership is kept in a store, rather than in the memory of one silo of this machine.</summary>
+    /// <exception cref="UserErrorException">In a store of a type that is not known here.</exception>
+    public static bool HasStore(IConfiguration configuration) => configuration[ClusteringType] switch
+    {
+        null or "" => false,
+        Redis => true,
+        var other => throw new UserErrorException(
+            $"{ClusteringType} is \"{other}\".", $"Give {Redis}, or leave it out for a cluster of one machine that keeps its membership in memory."),
+    };
+
+    /// <summary>
+    /// Adds a connection for each service key. It is opened when first asked for, and a store that is not there yet, or is gone for a
+    /// while, is tried again.
+    /// </summary>
+    /// <exception cref="UserErrorException">A key has no connection string, or one that is none.</exception>
+    public static void AddStores(this IHostApplicationBuilder builder)
+    {
+        foreach (var key in Keys(builder.Configuration))
+        {
+            var options = Options(builder.Configuration, key);
+            builder.Services.AddKeyedSingleton<IConnectionMultiplexer>(key, (_, _) => ConnectionMultiplexer.Connect(options));
+        }
+    }
+
+    /// <summary>Makes sure that every store answers, so that a process ends with its reason and not in the middle of its start.</summary>
+    /// <param name="services">Of a host with <see cref="AddStores"/>.</param>
+    /// <exception cref="UserErrorException">One does not.</exception>
+    public static async Task CheckStoresAsync(this IServiceProvider services)
+    {
+        var configuration = services.GetRequiredService<IConfiguration>();
+        foreach (var key in Keys(configuration))
+        {
+            try
+            {
+                await services.GetRequiredKeyedService<IConnectionMultiplexer>(key).GetDatabase().PingAsync();
+            }
+            catch (Exception error) when (error is RedisException or TimeoutException)
+            {
+                throw Unreachable($"ConnectionStrings:{key}", Options(configuration, key), error);
+            }
+        }
+    }
+
+    /// <summary>Makes sure that a store answers.</summary>
+    /// <param name="name">What the user calls it.</param>
+    /// <param name="connection">Its connection string, in the simplest case HOST:PORT.</param>
+    /// <exception cref="UserErrorException">It does not, or the string is none.</exception>
+    public static async Task CheckAsync(string name, string connection)
+    {
+        var options = Parse(name, connection);
+        try
+        {
+            await using var multiplexer = await ConnectionMultiplexer.ConnectAsync(options);
+            await multiplexer.GetDatabase().PingAsync();
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            throw Unreachable(name, options, error);
+        }
+    }
+
+    /// <summary>Deletes what a cluster that is no more has left; a store that does not answer keeps it.</summary>
+    /// <param name="connection">The store's connection string.</param>
+    /// <param name="prefix">What its keys begin with.</param>
+    public static async Task ForgetAsync(string connection, string prefix)
+    {
+        try
+        {
+            await using var multiplexer = await ConnectionMultiplexer.ConnectAsync(connection);
+            foreach (var server in multiplexer.GetServers())
+            {
+                await foreach (var key in server.KeysAsync(pattern: prefix + "*"))
+                    await multiplexer.GetDatabase().KeyDeleteAsync(key);
+            }
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            // Records of a cluster whose name is never used again harm nobody.
+        }
+    }
+
+    private static UserErrorException Unreachable(string name, ConfigurationOptions options, Exception error) => new(
+        // Endpoints only: a connection string may hold a password.
+        $"The store at {string.Join(", ", options.EndPoints.Select(Text))} ({name}) does not answer.",
+        "Start it there, or give the address of a Redis or Valkey that runs.", error);
+
+    private static string Text(System.Net.EndPoint endPoint) =>
+        endPoint is System.Net.DnsEndPoint name ? $"{name.Host}:{name.Port}" : endPoint.ToString()!;
+
+    private static IEnumerable<string> Keys(IConfiguration configuration)
+    {
+        var orleans = configuration.GetSection("Orleans");
+        return orleans.GetChildren().SelectMany(kind => kind.GetChildren().Append(kind)).Select(provider => provider[ServiceKey])
+            .OfType<string>().Where(key => key.Length > 0).Distinct(StringComparer.Ordinal);
+    }
+
+    private static ConfigurationOptions Options(IConfiguration configuration, string key) => configuration.GetConnectionString(key) is { Length: > 0 } text
+        ? Parse($"ConnectionStrings:{key}", text)
+        : throw new UserErrorException($"ConnectionStrings:{key} is missing, which Orleans:…:{ServiceKey} names.", "Give the store's HOST:PORT there.");
+
+    private static ConfigurationOptions Parse(string name, string text)
+    {
+        try
+        {
+            var options = ConfigurationOptions.Parse(text);
+            if (options.EndPoints.Count > 0)
+            {
+                options.AbortOnConnectFail = false;
+                return options;
+            }
+        }
+        catch (ArgumentException)
+        {
+            // Said below; the string may hold a password.
+        }
+
+        throw new UserErrorException($"{name} is no address of a store.", "Give HOST:PORT, and what else StackExchange.Redis takes after a comma.");
+    }
+}
