@@ -27,13 +27,41 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("Ready")]
     Task ReadyAsync(ReadyMessage ready);
 
-    /// <summary>A replica could not reach a peer in a generation.</summary>
-    [Alias("PeerLost")]
-    Task PeerLostAsync(string reporter, string lost, long generation, string reason);
+    /// <summary>A replica says where it is.</summary>
+    [Alias("Report")]
+    Task ReportAsync(ReportMessage report);
 
-    /// <summary>A replica cannot go on.</summary>
+    /// <summary>A newcomer has the committed state.</summary>
+    [Alias("Joined")]
+    Task JoinedAsync(JoinedMessage joined);
+
+    /// <summary>A newcomer could not copy a state.</summary>
+    [Alias("CopyFailed")]
+    Task CopyFailedAsync(CopyFailedMessage failed);
+
+    /// <summary>A replica could not reach a peer.</summary>
+    [Alias("PeerLost")]
+    Task PeerLostAsync(PeerLostMessage lost);
+
+    /// <summary>A replica lives, and has heard nothing for a while.</summary>
+    [Alias("Presence")]
+    Task PresenceAsync(PresenceMessage presence);
+
+    /// <summary>A replica cannot go on. Its member's name or its key.</summary>
     [Alias("Failed")]
     Task FailedAsync(string member, string reason);
+
+    /// <summary>What came of probing a replica's silo: null if it answered. The coordinator tells itself.</summary>
+    [Alias("Probed")]
+    Task ProbedAsync(string member, string? failure);
+
+    /// <summary>A silo's replicas are to leave after the step at hand; true once they take no part, or never will.</summary>
+    [Alias("DrainSilo")]
+    Task<bool> DrainSiloAsync(string silo);
+
+    /// <summary>The stage is over: its replicas are stopped, and nobody takes it over.</summary>
+    [Alias("End")]
+    Task EndAsync();
 
     /// <summary>Where the stage is, with the results after a step; at once.</summary>
     [Alias("GetProgress"), AlwaysInterleave]

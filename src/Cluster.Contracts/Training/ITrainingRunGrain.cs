@@ -27,6 +27,10 @@ public interface ITrainingRunGrain : IGrainWithStringKey
     [Alias("Cancel")]
     Task CancelAsync();
 
+    /// <summary>Does nothing but be there: after the death of its silo the driver goes on where it is called first.</summary>
+    [Alias("Wake"), AlwaysInterleave]
+    Task WakeAsync();
+
     /// <summary>A replica has summed validation losses.</summary>
     [Alias("Evaluated"), AlwaysInterleave]
     Task EvaluatedAsync(EvaluationResult result);

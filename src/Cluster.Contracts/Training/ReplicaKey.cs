@@ -15,4 +15,13 @@ public readonly record struct ReplicaKey(string Run, string Silo, int Slot)
         var parts = key.Split('|');
         return parts.Length == 3 && int.TryParse(parts[2], out var slot) ? new ReplicaKey(parts[0], parts[1], slot) : throw new FormatException($"\"{key}\" is no replica key");
     }
+
+    /// <summary>
+    /// The name of one life of a replica, as the protocol knows it: a process that comes back under its key is somebody else, for what the
+    /// first one held is gone.
+    /// </summary>
+    public static string MemberId(string key, uint life) => $"{key}#{life:x8}";
+
+    /// <summary>The key in a member's name; a key alone is itself.</summary>
+    public static string OfMember(string member) => member.IndexOf('#', StringComparison.Ordinal) is var end and >= 0 ? member[..end] : member;
 }

@@ -12,11 +12,14 @@ namespace Cluster.Contracts.Training;
 /// <param name="LastStep">Training stops when this many steps are committed.</param>
 /// <param name="StartFrom">Folder of the checkpoint that the replicas start from, or null for the seed's initial parameters.</param>
 /// <param name="Secret">What replicas prove to each other when they connect.</param>
+/// <param name="SlotsPerSilo">
+/// Replicas on every silo that trains, whichever those are at the time: the job follows the silos. 0 where the replicas are those named.
+/// </param>
 [GenerateSerializer, Immutable]
 public sealed record TrainingJob(
     [property: Id(0)] string Run, [property: Id(1)] string Stage, [property: Id(2)] string RecipeJson, [property: Id(3)] string RunPath,
     [property: Id(4)] IReadOnlyList<string> Replicas, [property: Id(5)] long FirstStep, [property: Id(6)] long LastStep,
-    [property: Id(7)] string? StartFrom, [property: Id(8)] byte[] Secret)
+    [property: Id(7)] string? StartFrom, [property: Id(8)] byte[] Secret, [property: Id(9)] int SlotsPerSilo = 0)
 {
     /// <summary>Keys the stage's grains: run/stage.</summary>
     public string Key => KeyOf(Run, Stage);
@@ -29,16 +32,69 @@ public sealed record TrainingJob(
 [GenerateSerializer, Immutable]
 public sealed record MemberMessage([property: Id(0)] string Id, [property: Id(1)] string Address);
 
+/// <summary>What must be equal for two replicas to train the same bits; see the protocol's RunIdentity.</summary>
+[GenerateSerializer, Immutable]
+public sealed record IdentityMessage(
+    [property: Id(0)] string Run, [property: Id(1)] string Version, [property: Id(2)] string Recipe, [property: Id(3)] string Model,
+    [property: Id(4)] string Fingerprint);
+
 /// <summary>Replica → coordinator: it exists and may take part.</summary>
 /// <param name="Member">Who, and where.</param>
-/// <param name="Steps">Steps that its state has applied.</param>
+/// <param name="Steps">Steps that its state has applied; -1 for no state.</param>
 /// <param name="StateHash">Of its parameters and moments.</param>
-/// <param name="Fingerprint">Of a forward, backward and optimizer step on synthetic tokens at the stage's own shapes.</param>
-/// <param name="Run">Identity of the job.</param>
+/// <param name="Identity">What it is built and configured for.</param>
+/// <param name="Term">The latest it has heard of.</param>
+/// <param name="Generation">The latest of that term.</param>
 [GenerateSerializer, Immutable]
 public sealed record JoinMessage(
-    [property: Id(0)] MemberMessage Member, [property: Id(1)] long Steps, [property: Id(2)] string StateHash, [property: Id(3)] string Fingerprint,
-    [property: Id(4)] string Run);
+    [property: Id(0)] MemberMessage Member, [property: Id(1)] long Steps, [property: Id(2)] string StateHash, [property: Id(3)] IdentityMessage Identity,
+    [property: Id(4)] long Term, [property: Id(5)] long Generation);
+
+/// <summary>Coordinator → replica: say where you are.</summary>
+[GenerateSerializer, Immutable]
+public sealed record QueryMessage([property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] OutcomeMessage Committed);
+
+/// <summary>Replica → coordinator: where it is.</summary>
+[GenerateSerializer, Immutable]
+public sealed record ReportMessage(
+    [property: Id(0)] MemberMessage Member, [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Applied,
+    [property: Id(4)] OutcomeMessage? Last, [property: Id(5)] int FirstHeld, [property: Id(6)] int Held, [property: Id(7)] string StateHash);
+
+/// <summary>Coordinator → newcomer: copy a donor's state.</summary>
+[GenerateSerializer, Immutable]
+public sealed record CopyStateMessage(
+    [property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] MemberMessage Donor, [property: Id(3)] OutcomeMessage Committed,
+    [property: Id(4)] string StateHash);
+
+/// <summary>Newcomer → coordinator: it has the committed state.</summary>
+[GenerateSerializer, Immutable]
+public sealed record JoinedMessage(
+    [property: Id(0)] string Member, [property: Id(1)] long Term, [property: Id(2)] long Steps, [property: Id(3)] string StateHash);
+
+/// <summary>Newcomer → coordinator: a copy failed.</summary>
+[GenerateSerializer, Immutable]
+public sealed record CopyFailedMessage(
+    [property: Id(0)] string Member, [property: Id(1)] long Term, [property: Id(2)] long Steps, [property: Id(3)] string Donor, [property: Id(4)] string Reason);
+
+/// <summary>Replica → coordinator: a peer cannot be reached.</summary>
+[GenerateSerializer, Immutable]
+public sealed record PeerLostMessage(
+    [property: Id(0)] string Reporter, [property: Id(1)] string Lost, [property: Id(2)] long Term, [property: Id(3)] long Generation, [property: Id(4)] string Reason);
+
+/// <summary>Replica → coordinator: it lives.</summary>
+[GenerateSerializer, Immutable]
+public sealed record PresenceMessage([property: Id(0)] string Member, [property: Id(1)] long Term, [property: Id(2)] long Generation);
+
+/// <summary>Coordinator → replica: it takes no part any more and may offer itself again.</summary>
+[GenerateSerializer, Immutable]
+public sealed record EvictedMessage([property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] OutcomeMessage Committed);
+
+/// <summary>What must survive the coordinator's silo; see the protocol's CoordinatorRecord.</summary>
+[GenerateSerializer, Immutable]
+public sealed record CoordinatorRecordMessage(
+    [property: Id(0)] IdentityMessage Identity, [property: Id(1)] long Term, [property: Id(2)] long Revision, [property: Id(3)] long Generation,
+    [property: Id(4)] int Lanes, [property: Id(5)] int Expected, [property: Id(6)] IReadOnlyList<MemberMessage> Members,
+    [property: Id(7)] OutcomeMessage Committed, [property: Id(8)] long LastStep, [property: Id(9)] long LostLanes, [property: Id(10)] string? Stopped);
 
 /// <summary>A step's stored outcome.</summary>
 /// <param name="Term">The term that committed it.</param>
@@ -79,10 +135,13 @@ public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)
 /// <param name="LostLanes">Lanes computed again because their replica died.</param>
 /// <param name="Finished">Whether the last step asked for is committed.</param>
 /// <param name="Stopped">Why the run cannot go on, or null.</param>
+/// <param name="Joined">Replicas taken in after the beginning.</param>
+/// <param name="Stalled">Steps that began late because somebody joined.</param>
 [GenerateSerializer, Immutable]
 public sealed record CoordinatorProgress(
     [property: Id(0)] long Steps, [property: Id(1)] IReadOnlyList<StepResult> Results, [property: Id(2)] long Generation,
-    [property: Id(3)] IReadOnlyList<string> Replicas, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped);
+    [property: Id(3)] IReadOnlyList<string> Replicas, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped,
+    [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0);
 
 /// <summary>What a replica holds.</summary>
 /// <param name="Steps">Steps applied.</param>

@@ -1,7 +1,6 @@
 // One replica's numbers: parameters, moments and the model that turns lane batches into gradients.
 // Enters: lane batches, reduced gradients. Leaves: lane gradients, losses, state as spans.
 // Does not know: other replicas, schedules, files, grains. One thread at a time; that thread is the caller's.
-using System.Runtime.InteropServices;
 using Cluster.Core.Models;
 using Cluster.Model.Gpt;
 using Cluster.Model.Kernels;
@@ -30,7 +29,7 @@ public sealed unsafe class TrainingEngine : IDisposable
 {
     private readonly EngineOptions _options;
     private readonly IModel _model;
-    private readonly float* _parameters, _first, _second;
+    private readonly NativeVector _parameters, _first, _second;
     private readonly float[] _losses;
     private readonly ulong _seed;
 
@@ -47,14 +46,14 @@ public sealed unsafe class TrainingEngine : IDisposable
         Layout = new ParameterLayout(options.Shape);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Layout.TotalCount, Array.MaxLength);
         Length = (int)Layout.TotalCount;
-        _parameters = Allocate();
-        _first = Allocate();
-        _second = Allocate();
+        _parameters = new NativeVector(Length);
+        _first = new NativeVector(Length);
+        _second = new NativeVector(Length);
         _losses = new float[options.MicroBatchTokens];
         var chunk = LogitChunk(options.MicroBatchTokens, Layout.Shape.Vocabulary);
         _model = options.Precision == Precision.Bf16
-            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters, options.Threads))
-            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters, options.Threads));
+            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters.Pointer, options.Threads))
+            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters.Pointer, options.Threads));
         Reset();
     }
 
@@ -65,13 +64,16 @@ public sealed unsafe class TrainingEngine : IDisposable
     public int Length { get; }
 
     /// <summary>The flat parameters; call <see cref="ParametersChanged"/> after writing to them.</summary>
-    public Span<float> Parameters => new(_parameters, Length);
+    public Span<float> Parameters => _parameters.GetSpan();
 
     /// <summary>AdamW's first moments.</summary>
-    public Span<float> FirstMoments => new(_first, Length);
+    public Span<float> FirstMoments => _first.GetSpan();
 
     /// <summary>AdamW's second moments.</summary>
-    public Span<float> SecondMoments => new(_second, Length);
+    public Span<float> SecondMoments => _second.GetSpan();
+
+    /// <summary>The whole state: parameters, first and second moments, to be read or written from outside between two steps.</summary>
+    public IReadOnlyList<Memory<float>> State => [_parameters.Memory, _first.Memory, _second.Memory];
 
     /// <summary>Stopwatch ticks spent in matrix products.</summary>
     public long ProductTicks => _model.ProductTicks;
@@ -124,7 +126,7 @@ public sealed unsafe class TrainingEngine : IDisposable
     /// <param name="learningRate">At least 0.</param>
     /// <param name="step">Counted from 1.</param>
     public void Apply(ReadOnlySpan<float> gradient, double norm, double learningRate, long step) =>
-        _model.Apply(gradient, _parameters, _first, _second, Layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
+        _model.Apply(gradient, _parameters.Pointer, _first.Pointer, _second.Pointer, Layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
 
     /// <summary>The seed's initial parameters, and no moments.</summary>
     public void Reset()
@@ -142,9 +144,8 @@ public sealed unsafe class TrainingEngine : IDisposable
     public void Dispose()
     {
         _model.Dispose();
-        NativeMemory.AlignedFree(_parameters);
-        NativeMemory.AlignedFree(_first);
-        NativeMemory.AlignedFree(_second);
+        // The vectors are freed when nobody can read them any more; not before this.
+        GC.KeepAlive(_parameters);
     }
 
     /// <summary>
@@ -167,14 +168,6 @@ public sealed unsafe class TrainingEngine : IDisposable
         foreach (var loss in losses)
             sum += loss;
         return sum;
-    }
-
-    private float* Allocate()
-    {
-        var size = (nuint)Length * sizeof(float);
-        var pointer = NativeMemory.AlignedAlloc(size, 64);
-        NativeMemory.Clear(pointer, size);
-        return (float*)pointer;
     }
 
     /// <summary>The model without its element type.</summary>

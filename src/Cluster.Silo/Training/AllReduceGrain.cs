@@ -1,8 +1,10 @@
-// Drives StepCoordinator: grain calls in, grain calls and conditional writes out. All decisions are the coordinator's.
-using System.Globalization;
+// Drives StepCoordinator: grain calls, writes' outcomes and the clock in; grain calls, conditional writes and probes out. All decisions
+// are the coordinator's.
+using System.Diagnostics;
 using Cluster.Collectives.Protocol;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
+using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
 using Orleans.Storage;
@@ -13,47 +15,47 @@ namespace Cluster.Silo.Training;
 [GenerateSerializer]
 public sealed record AllReduceState
 {
-    /// <summary>Of the last activation; a new one takes the next [11].</summary>
+    /// <summary>The job at hand; null when it has ended.</summary>
     [Id(0)]
-    public long Term { get; set; }
+    public TrainingJob? Job { get; set; }
 
-    /// <summary>Steps committed.</summary>
+    /// <summary>The coordinator's record.</summary>
     [Id(1)]
-    public long Steps { get; set; }
-
-    /// <summary>Gradient of the last commit.</summary>
-    [Id(2)]
-    public string GradientHash { get; set; } = "";
-
-    /// <summary>Loss of the last commit.</summary>
-    [Id(3)]
-    public double Loss { get; set; }
-
-    /// <summary>Gradient norm of the last commit.</summary>
-    [Id(4)]
-    public double GradientNorm { get; set; }
+    public CoordinatorRecordMessage? Record { get; set; }
 }
 
 /// <inheritdoc cref="IAllReduceGrain"/>
 [KeepAlive, PreferLocalPlacement]
 public sealed partial class AllReduceGrain(
-    [PersistentState("all-reduce")] IPersistentState<AllReduceState> state, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
+    [PersistentState("all-reduce")] IPersistentState<AllReduceState> state, TrainingSilos silos, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
-    private StepCoordinator? _coordinator;
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_tick = TimeSpan.FromSeconds(1), s_probeLimit = TimeSpan.FromSeconds(1.5),
+        s_startLimit = TimeSpan.FromSeconds(60);
+
     private readonly Queue<StepResult> _results = new();
+    private readonly Dictionary<string, long> _awaitedSince = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _probing = new(StringComparer.Ordinal);
+    private readonly StallLimit _limit = new(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10), factor: 3);
+    private StepCoordinator _coordinator = new(Nonce());
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IGrainTimer? _timer;
     private string? _stopped, _lastFailure;
-    private bool _finished;
+    private bool _finished, _storeIsOut, _drainRefused;
+    private long _heardAt, _startedAt, _committedAt, _begunGeneration;
+
+    private TrainingJob? Job => state.State.Job;
 
     /// <inheritdoc/>
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        // A job lives in memory only: whoever asks an activation that has taken over learns that the run must be started again.
-        if (state.State.Steps > 0)
-            _stopped = $"The coordinator's silo was lost after step {state.State.Steps}; start the run again from its last checkpoint.";
-        state.State.Term++;
-        await state.WriteStateAsync(cancellationToken);
+        _heardAt = _startedAt = Stopwatch.GetTimestamp();
+        if (Job is null || state.State.Record is not { } record)
+            return;
+        var found = record.ToRecord();
+        LogTakeOver(Job.Key, found.Committed.Steps);
+        _results.Enqueue(ResultOf(found.Committed));
+        Watch();
+        await Do(c => c.TakeOver(found));
     }
 
     /// <inheritdoc/>
@@ -62,20 +64,25 @@ public sealed partial class AllReduceGrain(
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         // Whoever still works for an earlier job of this stage has an older term and is left unanswered [11]. Across jobs the run
         // folder decides where the stage is: the job says which step its checkpoint has applied.
-        (_finished, _stopped) = (false, null);
+        (_finished, _stopped, _lastFailure, _startedAt) = (false, null, null, Stopwatch.GetTimestamp());
         _results.Clear();
-        var identity = new RunIdentity(ReplicaGrain.RunOf(job).ToString("x16", CultureInfo.InvariantCulture));
-        var start = new CommitRecord(0, job.FirstStep, "", 0);
-        var earlier = new CoordinatorRecord(identity, state.State.Term, 0, 0, recipe.Training.Lanes, 0, [], start, job.FirstStep, 0);
-        _coordinator = new StepCoordinator((uint)Random.Shared.Next());
-        await Do(c => c.StartJob(earlier, identity, recipe.Training.Lanes, job.Replicas.Count, start, job.LastStep));
-        await Task.WhenAll(job.Replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
+        _awaitedSince.Clear();
+        _coordinator = new StepCoordinator(Nonce());
+        var replicas = Replicas(job);
+        if (replicas.Count == 0)
+            throw new OrleansException("No silo trains: none that is active has the role.");
+        state.State.Job = job;
+        Watch();
+        await Do(c => c.StartJob(state.State.Record?.ToRecord(), ReplicaGrain.IdentityOf(job, recipe), recipe.Training.Lanes, replicas.Count,
+            new CommitRecord(0, job.FirstStep, "", 0), job.LastStep));
+        await Task.WhenAll(replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
     }
 
     /// <inheritdoc/>
     public Task ContinueAsync(long lastStep)
     {
-        _finished = false;
+        if (lastStep > _coordinator.LastStep)
+            _finished = false;
         return Do(c => c.Continue(lastStep));
     }
 
@@ -83,26 +90,75 @@ public sealed partial class AllReduceGrain(
     public Task HaltAsync() => Do(c => c.Halt());
 
     /// <inheritdoc/>
-    public Task JoinAsync(JoinMessage join) => Do(c => c.Generation > 0
-        ? [new CoordinatorAction.Refuse(join.ToRecord().Member, "The run has begun; replicas join before its first step.")]
-        : c.Receive(join.ToRecord()));
+    public Task JoinAsync(JoinMessage join) => Do(c => c.Receive(join.ToRecord()));
 
     /// <inheritdoc/>
     public Task ReadyAsync(ReadyMessage ready) => Do(c => c.Receive(ready.ToRecord()));
 
     /// <inheritdoc/>
-    public Task PeerLostAsync(string reporter, string lost, long generation, string reason)
+    public Task ReportAsync(ReportMessage report) => Do(c => c.Receive(report.ToRecord()));
+
+    /// <inheritdoc/>
+    public Task JoinedAsync(JoinedMessage joined) => Do(c => c.Receive(joined.ToRecord()));
+
+    /// <inheritdoc/>
+    public Task CopyFailedAsync(CopyFailedMessage failed)
     {
-        LogPeerLost(reporter, lost, generation, reason);
-        // A report about an earlier generation says nothing about this one's links, and one from outside is hearsay.
-        return Do(c => c.Generation == generation && c.Members.Any(m => m.Id == reporter) ? c.Lose(lost, reason) : []);
+        LogCopyFailed(failed.Member, failed.Donor, failed.Reason);
+        return Do(c => c.Receive(failed.ToRecord()));
     }
+
+    /// <inheritdoc/>
+    public Task PeerLostAsync(PeerLostMessage lost)
+    {
+        LogPeerLost(lost.Reporter, lost.Lost, lost.Generation, lost.Reason);
+        return Do(c => c.Receive(lost.ToRecord()));
+    }
+
+    /// <inheritdoc/>
+    public Task PresenceAsync(PresenceMessage presence) => Do(c => c.Receive(presence.ToRecord()), isNews: false);
 
     /// <inheritdoc/>
     public Task FailedAsync(string member, string reason)
     {
         _lastFailure = $"Replica {member} failed: {reason}";
-        return Do(c => c.Lose(member, reason));
+        var id = _coordinator.Members.FirstOrDefault(m => ReplicaKey.OfMember(m.Id) == member)?.Id ?? member;
+        return Do(c => c.Lose(id, reason));
+    }
+
+    /// <inheritdoc/>
+    public Task ProbedAsync(string member, string? failure)
+    {
+        _probing.Remove(member);
+        return Do(c => failure is null ? c.ProbeAnswered(member) : c.ProbeFailed(member, failure));
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> DrainSiloAsync(string silo)
+    {
+        if (Job is null || _stopped is not null)
+            return true;
+        _drainRefused = false;
+        foreach (var member in There().ToArray())
+            await Do(c => c.Drain(member.Id));
+        return _drainRefused || !There().Any();
+
+        IEnumerable<Member> There() => _coordinator.Members.Where(m => ReplicaKey.Parse(ReplicaKey.OfMember(m.Id)).Silo == silo);
+    }
+
+    /// <inheritdoc/>
+    public async Task EndAsync()
+    {
+        _timer?.Dispose();
+        _timer = null;
+        if (Job is not { } job)
+            return;
+        state.State.Job = null;
+        _stopped ??= "The stage is over.";
+        await state.WriteStateAsync();
+        foreach (var key in Replicas(job).Concat(_coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id))).Distinct(StringComparer.Ordinal))
+            GrainFactory.GetGrain<IReplicaGrain>(key).StopAsync().Ignore();
+        Changed();
     }
 
     /// <inheritdoc/>
@@ -112,13 +168,14 @@ public sealed partial class AllReduceGrain(
     public async Task<CoordinatorProgress> WaitForProgressAsync(long after)
     {
         using var limit = new CancellationTokenSource(s_longPoll);
-        while (Committed <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
+        while (_coordinator.Committed.Steps <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
             await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
         return Progress(after);
     }
 
-    /// <summary>Steps that are stored; the state at hand may hold one that is still on its way to the store.</summary>
-    private long Committed => _coordinator?.Committed.Steps ?? state.State.Steps;
+    private static uint Nonce() => (uint)Random.Shared.NextInt64(1L << 32);
+
+    private static StepResult ResultOf(CommitRecord record) => new(record.Steps, record.Loss, record.GradientNorm);
 
     private CoordinatorProgress Progress(long after)
     {
@@ -126,85 +183,258 @@ public sealed partial class AllReduceGrain(
         while (_results.TryPeek(out var oldest) && oldest.Steps <= after)
             _results.Dequeue();
         return new CoordinatorProgress(
-            Committed, [.. _results], _coordinator?.Generation ?? 0, [.. _coordinator?.Members.Select(m => m.Id) ?? []],
-            _coordinator?.LostLanes ?? 0, _finished, _stopped);
+            _coordinator.Committed.Steps, [.. _results], _coordinator.Generation, [.. _coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id))],
+            _coordinator.LostLanes, _finished, _stopped, _coordinator.JoinedReplicas, _coordinator.StalledSteps);
     }
 
-    private async Task Do(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> decide)
+    /// <summary>Replicas that the job wants now.</summary>
+    private IReadOnlyList<string> Replicas(TrainingJob job) => job.SlotsPerSilo == 0
+        ? job.Replicas
+        : [.. silos.Active().SelectMany(silo => Enumerable.Range(0, job.SlotsPerSilo).Select(slot => new ReplicaKey(job.Key, silo, slot).ToString()))];
+
+    private void Watch() => _timer ??= this.RegisterGrainTimer(_ => TickAsync(), new GrainTimerCreationOptions(s_tick, s_tick));
+
+    /// <summary>What only the passing of time brings about.</summary>
+    private async Task TickAsync()
     {
-        if (_coordinator is null)
+        if (Job is not { } job || _stopped is not null)
             return;
-        var actions = new Queue<CoordinatorAction>(decide(_coordinator));
-        while (actions.TryDequeue(out var action))
+        if (_storeIsOut)
         {
-            switch (action)
-            {
-                case CoordinatorAction.SendBegin send:
-                    LogGeneration(send.Begin.Generation, send.Begin.Step, send.Begin.Assignment.ToString());
-                    var begin = send.Begin.ToMessage();
-                    foreach (var member in send.To)
-                        GrainFactory.GetGrain<IReplicaGrain>(member.Id).BeginAsync(begin).Ignore();
-                    break;
-                case CoordinatorAction.Committed committed:
-                    _results.Enqueue(new StepResult(committed.Record.Steps, committed.Record.Loss, committed.Record.GradientNorm));
-                    break;
-                case CoordinatorAction.Store store:
-                    foreach (var next in await StoreAsync(store.Record))
-                        actions.Enqueue(next);
-                    break;
-                case CoordinatorAction.SendCommit send:
-                    var commit = send.Commit.ToMessage();
-                    foreach (var member in send.To)
-                        GrainFactory.GetGrain<IReplicaGrain>(member.Id).CommitAsync(commit).Ignore();
-                    break;
-                case CoordinatorAction.Refuse refuse:
-                    LogRefused(refuse.Member.Id, refuse.Reason);
-                    break;
-                case CoordinatorAction.Deactivate deactivate:
-                    // Another activation has written since: it is in charge, and this one must not answer for the run any more [11].
-                    _stopped = deactivate.Reason;
-                    DeactivateOnIdle();
-                    break;
-                case CoordinatorAction.Stop stop:
-                    _stopped = _lastFailure is null ? stop.Reason : $"{stop.Reason} {_lastFailure}";
-                    LogStopped(_stopped);
-                    break;
-                case CoordinatorAction.Finished:
-                    _finished = true;
-                    break;
-            }
+            await Do(_ => [new CoordinatorAction.ReadStore("It was out.")]);
+            if (_storeIsOut)
+                return;
         }
 
+        if (Stopwatch.GetElapsedTime(_startedAt) > s_startLimit)
+            await Do(c => c.GiveUpWaiting(), isNews: false);
+        if (Stopwatch.GetElapsedTime(_heardAt) > s_tick)
+            await Do(c => c.Remind(), isNews: false);
+        await FindStalledAsync();
+        if (job.SlotsPerSilo > 0 && _coordinator.Generation > 0)
+        {
+            var present = _coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id)).ToHashSet(StringComparer.Ordinal);
+            foreach (var key in Replicas(job).Where(key => !present.Contains(key)))
+                GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job with { FirstStep = -1, StartFrom = null }).Ignore();
+        }
+
+        GrainFactory.GetGrain<ITrainingRunGrain>(job.Key).WakeAsync().Ignore();
+    }
+
+    private async Task FindStalledAsync()
+    {
+        var awaited = _coordinator.Awaited.ToArray();
+        foreach (var gone in _awaitedSince.Keys.Except(awaited, StringComparer.Ordinal).ToArray())
+            _awaitedSince.Remove(gone);
+        foreach (var member in awaited)
+        {
+            if (_awaitedSince.TryAdd(member, Stopwatch.GetTimestamp()) || Stopwatch.GetElapsedTime(_awaitedSince[member]) <= _limit.Value)
+                continue;
+            _awaitedSince.Remove(member);
+            LogStalled(member, _limit.Value.TotalSeconds);
+            await Do(c => c.Stalled(member));
+        }
+    }
+
+    /// <param name="decide">The coordinator's turn.</param>
+    /// <param name="isNews">Whether this shows that messages get through, so that none need be said again.</param>
+    private async Task Do(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> decide, bool isNews = true)
+    {
+        if (isNews)
+            _heardAt = Stopwatch.GetTimestamp();
+        var actions = new Queue<CoordinatorAction>(decide(_coordinator));
+        if (actions.Count == 0)
+            return;
+        while (actions.TryDequeue(out var action))
+        {
+            foreach (var next in await CarryOutAsync(action))
+                actions.Enqueue(next);
+        }
+
+        Changed();
+    }
+
+    private async Task<IReadOnlyList<CoordinatorAction>> CarryOutAsync(CoordinatorAction action)
+    {
+        switch (action)
+        {
+            case CoordinatorAction.Store store:
+                return await StoreAsync(store.Record);
+            case CoordinatorAction.ReadStore read:
+                return await ReadStoreAsync(read.Reason);
+            case CoordinatorAction.Committed committed:
+                _results.Enqueue(ResultOf(committed.Record));
+                if (_committedAt > 0)
+                    _limit.Observe(Stopwatch.GetElapsedTime(_committedAt));
+                _committedAt = Stopwatch.GetTimestamp();
+                _awaitedSince.Clear();
+                break;
+            case CoordinatorAction.SendBegin send:
+                if (send.Begin.Generation != _begunGeneration)
+                    LogGeneration(_begunGeneration = send.Begin.Generation, send.Begin.Step, send.Begin.Assignment.ToString());
+                Send(send.To, send.Begin.ToMessage(), (replica, message) => replica.BeginAsync(message));
+                break;
+            case CoordinatorAction.SendCommit send:
+                Send(send.To, send.Commit.ToMessage(), (replica, message) => replica.CommitAsync(message));
+                break;
+            case CoordinatorAction.SendQuery send:
+                Send(send.To, send.Query.ToMessage(), (replica, message) => replica.QueryAsync(message));
+                break;
+            case CoordinatorAction.SendCopy send:
+                LogCopy(send.To.Id, send.Copy.Donor.Id, send.Copy.Committed.Steps);
+                Send([send.To], send.Copy.ToMessage(), (replica, message) => replica.CopyAsync(message));
+                break;
+            case CoordinatorAction.SendEvicted send:
+                Replica(send.To).EvictedAsync(send.Evicted.ToMessage()).Ignore();
+                break;
+            case CoordinatorAction.Refuse refuse:
+                LogRefused(refuse.Member.Id, refuse.Reason);
+                _lastFailure = refuse.Reason;
+                Replica(refuse.Member.Id).RefusedAsync(refuse.Member.Id, refuse.Reason).Ignore();
+                break;
+            case CoordinatorAction.Probe probe:
+                Probe(probe.Member.Id);
+                break;
+            case CoordinatorAction.DeclareDead dead:
+                LogDead(dead.Member.Id, dead.Reason);
+                silos.DeclareDeadAsync(ReplicaKey.Parse(ReplicaKey.OfMember(dead.Member.Id)).Silo).Ignore();
+                break;
+            case CoordinatorAction.Released released:
+                LogReleased(released.Member);
+                break;
+            case CoordinatorAction.DrainRefused refused:
+                _drainRefused = true;
+                LogDrainRefused(refused.Member, refused.Reason);
+                break;
+            case CoordinatorAction.Finished:
+                _finished = true;
+                break;
+            case CoordinatorAction.Stop stop:
+                _stopped = _lastFailure is null ? stop.Reason : $"{stop.Reason} {_lastFailure}";
+                LogStopped(_stopped);
+                break;
+            case CoordinatorAction.Deactivate deactivate:
+                // The one in charge answers those who ask from now on [11].
+                LogDeactivated(deactivate.Reason);
+                DeactivateOnIdle();
+                break;
+        }
+
+        return [];
+    }
+
+    private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CoordinatorRecord record)
+    {
+        state.State.Record = record.ToMessage();
+        try
+        {
+            await state.WriteStateAsync();
+            return _coordinator.Stored();
+        }
+        catch (InconsistentStateException error)
+        {
+            return _coordinator.StoreConflict(error.Message);
+        }
+        catch (Exception error)
+        {
+            LogStoreOut(error.Message);
+            return _coordinator.StoreUnavailable(error.Message);
+        }
+    }
+
+    private async Task<IReadOnlyList<CoordinatorAction>> ReadStoreAsync(string reason)
+    {
+        var job = Job;
+        try
+        {
+            await state.ReadStateAsync();
+        }
+        catch (Exception error)
+        {
+            // The next tick reads again; training waits.
+            _storeIsOut = true;
+            LogStoreOut($"{reason} {error.Message}");
+            return [];
+        }
+
+        _storeIsOut = false;
+        var found = state.RecordExists ? state.State.Record?.ToRecord() : null;
+        state.State.Job ??= job;
+        return _coordinator.StoreRead(found);
+    }
+
+    /// <summary>Asks a silo by the control plane whether it lives, beside the grain's turns.</summary>
+    private void Probe(string member)
+    {
+        if (!_probing.Add(member))
+            return;
+        var (replica, self) = (Replica(member), this.AsReference<IAllReduceGrain>());
+        _ = Task.Run(async () =>
+        {
+            string? failure = null;
+            try
+            {
+                await replica.PingAsync().WaitAsync(s_probeLimit);
+            }
+            catch (Exception error)
+            {
+                failure = error.Message;
+            }
+
+            await GrainCalls.RetryAsync(() => self.ProbedAsync(member, failure), CancellationToken.None);
+        });
+    }
+
+    private void Send<T>(IReadOnlyList<Member> to, T message, Func<IReplicaGrain, T, Task> send)
+    {
+        foreach (var member in to)
+            send(Replica(member.Id), message).Ignore();
+    }
+
+    private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
+
+    private void Changed()
+    {
         var changed = _changed;
         _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         changed.SetResult();
     }
 
-    private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CoordinatorRecord record)
-    {
-        var committed = record.Committed;
-        (state.State.Term, state.State.Steps, state.State.GradientHash, state.State.Loss, state.State.GradientNorm) =
-            (record.Term, committed.Steps, committed.GradientHash, committed.Loss, committed.GradientNorm);
-        try
-        {
-            await state.WriteStateAsync();
-        }
-        catch (InconsistentStateException error)
-        {
-            return _coordinator!.StoreConflict(error.Message);
-        }
-
-        return _coordinator!.Stored();
-    }
+    [LoggerMessage(LogLevel.Information, "{Job} is taken over after step {Step}")]
+    private partial void LogTakeOver(string job, long step);
 
     [LoggerMessage(LogLevel.Information, "Generation {Generation} begins at step {Step} with lanes {Lanes}")]
     private partial void LogGeneration(long generation, long step, string lanes);
 
+    [LoggerMessage(LogLevel.Information, "{Newcomer} copies the state of {Donor} after step {Step}")]
+    private partial void LogCopy(string newcomer, string donor, long step);
+
+    [LoggerMessage(LogLevel.Warning, "{Newcomer} could not copy the state of {Donor}: {Reason}")]
+    private partial void LogCopyFailed(string newcomer, string donor, string reason);
+
     [LoggerMessage(LogLevel.Warning, "{Reporter} lost {Lost} in generation {Generation}: {Reason}")]
     private partial void LogPeerLost(string reporter, string lost, long generation, string reason);
 
+    [LoggerMessage(LogLevel.Warning, "{Member} has shown no sign for {Seconds} s")]
+    private partial void LogStalled(string member, double seconds);
+
+    [LoggerMessage(LogLevel.Warning, "The silo of {Member} is declared dead: {Reason}")]
+    private partial void LogDead(string member, string reason);
+
     [LoggerMessage(LogLevel.Warning, "Replica {Member} is refused: {Reason}")]
     private partial void LogRefused(string member, string reason);
+
+    [LoggerMessage(LogLevel.Information, "Replica {Member} has left")]
+    private partial void LogReleased(string member);
+
+    [LoggerMessage(LogLevel.Warning, "Replica {Member} cannot leave: {Reason}")]
+    private partial void LogDrainRefused(string member, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The store does not answer; training waits: {Reason}")]
+    private partial void LogStoreOut(string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Another activation is in charge: {Reason}")]
+    private partial void LogDeactivated(string reason);
 
     [LoggerMessage(LogLevel.Error, "The run stops: {Reason}")]
     private partial void LogStopped(string reason);

@@ -1,4 +1,5 @@
 // Hosts a ReplicaWorker: makes it from a job, passes messages on, frees it. The worker's thread does the work.
+using System.Globalization;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -26,24 +27,29 @@ namespace Cluster.Silo.Training;
 
 /// <inheritdoc cref="IReplicaGrain"/>
 [KeepAlive, Immovable, SiloNamePlacement]
-public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> logger) : Grain, IReplicaGrain, ICoordinatorPort
+public sealed partial class ReplicaGrain(ExchangeHub hub, LocalReplicas local, ILogger<ReplicaGrain> logger) : Grain, IReplicaGrain, ICoordinatorPort
 {
+    /// <summary>How often a replica that hears nothing says again what it said last.</summary>
+    private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1);
+
     private IAllReduceGrain? _coordinator;
     private ReplicaWorker? _worker;
-    private ExchangeHub.Registration? _registration;
+    private ExchangeHub.Registration? _gradients, _state;
     private TrainingJob? _job;
     private Snapshot? _snapshot;
+    private IGrainTimer? _timer;
 
     private ReplicaWorker Worker => _worker ?? throw new InvalidOperationException($"Replica {this.GetPrimaryKeyString()} has not started.");
 
     /// <inheritdoc/>
     public async Task StartAsync(TrainingJob job)
     {
+        if (_job is { } present && present.Key == job.Key && present.Secret.AsSpan().SequenceEqual(job.Secret))
+            return;
         // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
         await FreeAsync();
         _job = job;
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
-        // The job's identity on the wire: its key with its recipe, so that two runs of one name do not mix.
         var run = RunOf(job);
         var schedule = StageSchedule.Of(recipe, job.Stage);
         var t = recipe.Training;
@@ -51,12 +57,26 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
             new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
         _coordinator = GrainFactory.GetGrain<IAllReduceGrain>(job.Key);
         var source = new ShardGrainSource(GrainFactory.GetGrain<IShardGrain>(job.Key), schedule);
-        var board = new ExchangeBoard(run, shared: true);
-        _registration = hub.Register(board, job.Secret);
-        var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), job.StartFrom is null ? null : Load, job.FirstStep,
-            schedule.MicroBatchTokens, schedule[0].Context);
-        _worker = new ReplicaWorker(new Member(this.GetPrimaryKeyString(), _registration.Address), run, t.Lanes, SlicePlan.DefaultSliceLength,
-            start, source, this, board, peer => hub.Connect(peer.Address, job.Secret));
+        ExchangeBoard gradients = new(run, shared: true), state = new(StateTransfer.RunOf(run));
+        _gradients = hub.Register(gradients, job.Secret);
+        _state = hub.Register(state, job.Secret);
+        var newcomer = job.FirstStep < 0;
+        var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
+            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe));
+        var member = new Member(
+            ReplicaKey.MemberId(this.GetPrimaryKeyString(), (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address).ToString());
+        var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(ReplicaAddress.Parse(peer.Address).Gradients, job.Secret),
+            peer => hub.Connect(ReplicaAddress.Parse(peer.Address).State, job.Secret));
+        _worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers);
+        local.Add(this.GetPrimaryKeyString(), job.Key);
+        _timer ??= this.RegisterGrainTimer(
+            _ =>
+            {
+                if (_worker is { } worker && worker.Silence >= s_reminder)
+                    worker.Remind();
+                return Task.CompletedTask;
+            },
+            new GrainTimerCreationOptions(s_reminder, s_reminder) { Interleave = true });
 
         // Moments belong to a stage: another stage's checkpoint gives its weights only.
         void Load(TrainingEngine engine)
@@ -74,8 +94,12 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
         }
     }
 
-    /// <summary>A job's identity on the wire.</summary>
-    internal static ulong RunOf(TrainingJob job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
+    /// <summary>A job's identity on the wire: its key with its recipe, so that two runs of one name do not mix.</summary>
+    private static ulong RunOf(TrainingJob job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
+
+    /// <summary>What this process would train the job with; the coordinator compares it with its own.</summary>
+    internal static RunIdentity IdentityOf(TrainingJob job, Recipe recipe) => new(
+        RunOf(job).ToString("x16", CultureInfo.InvariantCulture), ProgramVersion.Value, RecipeJson.Hash(recipe), ModelReport.ShapeOf(recipe).ToString());
 
     /// <inheritdoc/>
     public Task BeginAsync(BeginStepMessage begin)
@@ -88,6 +112,35 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
     public Task CommitAsync(CommitMessage commit)
     {
         _worker?.Post(commit.ToRecord());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task QueryAsync(QueryMessage query)
+    {
+        _worker?.Post(query.ToRecord());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task CopyAsync(CopyStateMessage copy)
+    {
+        _worker?.Post(copy.ToRecord());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task EvictedAsync(EvictedMessage evicted)
+    {
+        _worker?.Post(evicted.ToRecord());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task RefusedAsync(string member, string reason)
+    {
+        if (_worker?.Member.Id == member)
+            _worker.Refused(reason);
         return Task.CompletedTask;
     }
 
@@ -170,12 +223,36 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
     /// <inheritdoc/>
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => FreeAsync();
 
-    void ICoordinatorPort.Join(Join join) => Send(c => c.JoinAsync(join.ToMessage()));
-
-    void ICoordinatorPort.Ready(Ready ready) => Send(c => c.ReadyAsync(ready.ToMessage()));
-
-    void ICoordinatorPort.PeerLost(string reporter, string lost, long generation, string reason) =>
-        Send(c => c.PeerLostAsync(reporter, lost, generation, reason));
+    void ICoordinatorPort.Send(ReplicaAction message)
+    {
+        switch (message)
+        {
+            case ReplicaAction.SendJoin send:
+                Send(c => c.JoinAsync(send.Join.ToMessage()));
+                break;
+            case ReplicaAction.SendReady send:
+                Send(c => c.ReadyAsync(send.Ready.ToMessage()));
+                break;
+            case ReplicaAction.SendReport send:
+                Send(c => c.ReportAsync(send.Report.ToMessage()));
+                break;
+            case ReplicaAction.SendJoined send:
+                Send(c => c.JoinedAsync(send.Joined.ToMessage()));
+                break;
+            case ReplicaAction.SendCopyFailed send:
+                Send(c => c.CopyFailedAsync(send.Failed.ToMessage()));
+                break;
+            case ReplicaAction.SendPeerLost send:
+                LogPeerLost(send.Lost.Lost, send.Lost.Reason);
+                Send(c => c.PeerLostAsync(send.Lost.ToMessage()));
+                break;
+            case ReplicaAction.SendPresence send:
+                Send(c => c.PresenceAsync(send.Presence.ToMessage()));
+                break;
+            default:
+                throw new ArgumentException($"{message} is no message.", nameof(message));
+        }
+    }
 
     void ICoordinatorPort.Failed(string member, Exception error)
     {
@@ -185,11 +262,16 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
 
     private async Task FreeAsync()
     {
+        local.Remove(this.GetPrimaryKeyString());
         if (_worker is not null)
             await _worker.DisposeAsync();
-        if (_registration is not null)
-            await _registration.DisposeAsync();
-        (_worker, _registration, _snapshot) = (null, null, null);
+        foreach (var registration in (ExchangeHub.Registration?[])[_gradients, _state])
+        {
+            if (registration is not null)
+                await registration.DisposeAsync();
+        }
+
+        (_worker, _gradients, _state, _snapshot, _job) = (null, null, null, null, null);
     }
 
     /// <summary>
@@ -237,6 +319,9 @@ public sealed partial class ReplicaGrain(ExchangeHub hub, ILogger<ReplicaGrain> 
             return this;
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "Peer {Peer} is lost: {Reason}")]
+    private partial void LogPeerLost(string peer, string reason);
 
     [LoggerMessage(LogLevel.Error, "Replica {Member} failed")]
     private partial void LogFailed(string member, Exception error);

@@ -3,7 +3,6 @@
 // Does not know: Orleans, schedules, where peers run (it gets links by address).
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
 using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
@@ -15,14 +14,8 @@ namespace Cluster.Silo.Training;
 /// <summary>The worker's way to the coordinator. Calls return at once; what they say may arrive late or, with a dead coordinator, never.</summary>
 public interface ICoordinatorPort
 {
-    /// <summary>The replica exists and may take part.</summary>
-    void Join(Join join);
-
-    /// <summary>The reduced gradient is here.</summary>
-    void Ready(Ready ready);
-
-    /// <summary>A peer of this generation failed.</summary>
-    void PeerLost(string reporter, string lost, long generation, string reason);
+    /// <summary>Passes one of the Send actions on.</summary>
+    void Send(ReplicaAction message);
 
     /// <summary>The worker itself cannot go on.</summary>
     void Failed(string member, Exception error);
@@ -31,10 +24,19 @@ public interface ICoordinatorPort
 /// <summary>What a replica begins with.</summary>
 /// <param name="MakeEngine">Makes the engine, on the compute thread; its state is the seed's.</param>
 /// <param name="Load">Writes the whole starting state, moments included; null where it is the seed's.</param>
-/// <param name="Steps">Steps that the starting state has applied.</param>
+/// <param name="Steps">Steps that the starting state has applied; -1 for a newcomer, who has none and copies a peer's.</param>
 /// <param name="BatchTokens">Tokens of a micro-batch.</param>
 /// <param name="Context">Tokens of a sequence, for the fingerprint.</param>
-public sealed record ReplicaStart(Func<TrainingEngine> MakeEngine, Action<TrainingEngine>? Load, long Steps, int BatchTokens, int Context);
+/// <param name="Identity">What the replica is built and configured for; its fingerprint is added.</param>
+public sealed record ReplicaStart(
+    Func<TrainingEngine> MakeEngine, Action<TrainingEngine>? Load, long Steps, int BatchTokens, int Context, RunIdentity Identity);
+
+/// <summary>Where a replica's parts are shown, and how those of its peers are reached.</summary>
+/// <param name="Gradients">The own board of the reduction.</param>
+/// <param name="State">The own board with the state.</param>
+/// <param name="ToGradients">A link to a peer's board of the reduction; asked for anew in every generation.</param>
+/// <param name="ToState">A link to a peer's state.</param>
+public sealed record ReplicaExchange(ExchangeBoard Gradients, ExchangeBoard State, Func<Member, IPeerLink> ToGradients, Func<Member, IPeerLink> ToState);
 
 /// <summary>One replica.</summary>
 public sealed class ReplicaWorker : IAsyncDisposable
@@ -45,11 +47,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly ReplicaStart _start;
     private readonly IStepSource _source;
     private readonly ICoordinatorPort _coordinator;
-    private readonly ExchangeBoard _board;
-    private readonly Func<Member, IPeerLink> _connect;
+    private readonly ReplicaExchange _peers;
     private readonly LaneTree _tree;
     private readonly ulong _run;
     private readonly int _sliceLength;
+    // A silent data connection is no sign of death while the machine is busy; servers answer pings without the compute thread.
+    private readonly StallLimit _limit = new(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1));
     private readonly Dictionary<int, double> _losses = [];
     private readonly List<(long Steps, Action Answer)> _asked = [];
     private TrainingEngine? _engine;
@@ -59,10 +62,13 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private SlicePlan? _slices;
     private Memory<float> _reduced;
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
-    private long _linksGeneration = -1;
-    private CancellationTokenSource? _reducing;
+    private (long Term, long Generation) _linksOf;
+    private StateTransfer? _state;
+    private ExchangeKey? _shown;
+    private Busy? _busy;
     private double _norm;
-    private long _readyAt, _coordinationTicks, _computeTicks;
+    private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks;
+    private int _reminding;
 
     /// <param name="member">Who this replica is.</param>
     /// <param name="run">Hash of the run's identity.</param>
@@ -71,15 +77,14 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <param name="start">The engine and its state.</param>
     /// <param name="source">Tokens by step and lane.</param>
     /// <param name="coordinator">Whom to tell.</param>
-    /// <param name="board">Where this replica's parts are published.</param>
-    /// <param name="connect">A link to a peer; asked for anew in every generation.</param>
+    /// <param name="peers">The data plane.</param>
     public ReplicaWorker(
-        Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source,
-        ICoordinatorPort coordinator, ExchangeBoard board, Func<Member, IPeerLink> connect)
+        Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source, ICoordinatorPort coordinator, ReplicaExchange peers)
     {
         Member = member;
-        (_run, _sliceLength, _start, _source, _coordinator, _board, _connect) = (run, sliceLength, start, source, coordinator, board, connect);
+        (_run, _sliceLength, _start, _source, _coordinator, _peers) = (run, sliceLength, start, source, coordinator, peers);
         _tree = new LaneTree(lanes);
+        _heardAt = Stopwatch.GetTimestamp();
         _thread = new Thread(Loop) { IsBackground = true, Name = $"replica {member.Id}" };
         _thread.Start();
     }
@@ -96,19 +101,36 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Time in lane gradients and optimizer steps.</summary>
     public TimeSpan ComputeTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _computeTicks));
 
-    /// <summary>Handles a BEGIN.</summary>
+    /// <summary>How long a silence has lasted: since the coordinator's last message.</summary>
+    public TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt));
+
+    /// <summary>Handles a BEGIN; one that does not name this replica is for an earlier life of its key.</summary>
     public void Post(BeginStep begin)
     {
-        InterruptFor(begin.Term, begin.Generation);
-        var now = Stopwatch.GetTimestamp();
-        _inbox.TryAdd(() => Do(_machine!.Receive(begin), now));
+        if (begin.Members.Any(m => m.Id == Member.Id))
+            Hear(begin.Term, begin.Generation, m => m.Receive(begin));
     }
 
     /// <summary>Handles a COMMIT.</summary>
-    public void Post(Commit commit)
+    public void Post(Commit commit) => Hear(commit.Term, commit.Generation, m => m.Receive(commit));
+
+    /// <summary>Handles a QUERY.</summary>
+    public void Post(Query query) => Hear(query.Term, query.Generation, m => m.Receive(query));
+
+    /// <summary>Handles a COPY.</summary>
+    public void Post(CopyState copy) => Hear(copy.Term, copy.Generation, m => m.Receive(copy));
+
+    /// <summary>Handles an eviction.</summary>
+    public void Post(Evicted evicted) => Hear(evicted.Term, evicted.Generation, m => m.Receive(evicted));
+
+    /// <summary>Handles a refusal.</summary>
+    public void Refused(string reason) => Hear(long.MaxValue, 0, m => m.Refused(reason));
+
+    /// <summary>Says again what was said last. To be called now and then where nothing is heard; a busy replica answers when it is done.</summary>
+    public void Remind()
     {
-        var now = Stopwatch.GetTimestamp();
-        _inbox.TryAdd(() => Do(_machine!.Receive(commit), now));
+        if (Interlocked.Exchange(ref _reminding, 1) == 0)
+            Add(() => Do(_machine!.Remind(), 0));
     }
 
     /// <summary>Sums some lanes' validation losses, in nats, with their unmasked tokens, once that many steps are applied.</summary>
@@ -135,7 +157,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     public Task<T> Ask<T>(long steps, Func<TrainingEngine, long, T> read)
     {
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _inbox.Add(() => _asked.Add((steps, () =>
+        Add(() => _asked.Add((steps, () =>
         {
             try
             {
@@ -154,7 +176,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _inbox.CompleteAdding();
-        Interrupt();
+        Volatile.Read(ref _busy)?.Interrupt();
         await _ended.Task.ConfigureAwait(false);
         foreach (var link in _links.Values)
             await link.DisposeAsync().ConfigureAwait(false);
@@ -167,9 +189,10 @@ public sealed class ReplicaWorker : IAsyncDisposable
         {
             using var engine = _engine = _start.MakeEngine();
             _slices = new SlicePlan(engine.Length, _sliceLength);
-            var buffers = _board.CreateBuffers(_slices, _tree.Lanes);
+            var buffers = _peers.Gradients.CreateBuffers(_slices, _tree.Lanes);
             _nodes = new NodeStore(_tree, engine.Length, buffers);
-            _exchange = new GradientExchange(_board, _slices);
+            _exchange = new GradientExchange(_peers.Gradients, _slices);
+            _state = new StateTransfer(_peers.State, _run, _slices);
             _reduced = buffers.Allocate();
             var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced.Span);
             // The fingerprint has moved the engine by a step.
@@ -177,12 +200,13 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 load(engine);
             else
                 engine.Reset();
-            _machine = new ReplicaStepMachine(
-                Member, new RunIdentity(_run.ToString("x16", CultureInfo.InvariantCulture), Fingerprint: fingerprint), _start.Steps);
-            Do(_machine.Start());
+            _state.Publish(engine, _start.Steps);
+            _machine = new ReplicaStepMachine(Member, _start.Identity with { Fingerprint = fingerprint }, _start.Steps);
+            Do(_machine.Start(), 0);
             foreach (var work in _inbox.GetConsumingEnumerable())
             {
                 work();
+                Volatile.Write(ref _reminding, 0);
                 Answer();
             }
         }
@@ -196,38 +220,113 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
     }
 
+    private void Hear(long term, long generation, Func<ReplicaStepMachine, IReadOnlyList<ReplicaAction>> decide)
+    {
+        var now = Stopwatch.GetTimestamp();
+        Volatile.Write(ref _heardAt, now);
+        // What is under way ends early only for what comes after it.
+        if (Volatile.Read(ref _busy) is { } busy && (term, generation).CompareTo((busy.Term, busy.Generation)) > 0)
+            busy.Interrupt();
+        Add(() => Do(decide(_machine!), now));
+    }
+
+    private void Add(Action work)
+    {
+        try
+        {
+            _inbox.TryAdd(work);
+        }
+        catch (InvalidOperationException)
+        {
+            // The worker is closing.
+        }
+    }
+
     /// <param name="actions">To carry out.</param>
     /// <param name="heardAt">When the message came that they answer.</param>
-    private void Do(IReadOnlyList<ReplicaAction> actions, long heardAt = 0)
+    private void Do(IReadOnlyList<ReplicaAction> actions, long heardAt)
     {
         foreach (var action in actions)
         {
             switch (action)
             {
                 case ReplicaAction.Apply apply:
-                    if (_readyAt > 0)
-                        _coordinationTicks += heardAt - _readyAt;
-                    _readyAt = 0;
-                    var start = Stopwatch.GetTimestamp();
-                    _engine!.Apply(_reduced.Span, _norm, _source.Plan(apply.Step).LearningRate, apply.Step + 1);
-                    _computeTicks += Stopwatch.GetTimestamp() - start;
+                    Apply(apply.Step, heardAt);
                     break;
                 case ReplicaAction.Work work:
                     Work(work.Begin);
                     break;
+                case ReplicaAction.Abandon:
+                    // Whoever still reads gets what was published; nothing new is.
+                    if (_shown is { } key)
+                        _peers.Gradients.Advance(key);
+                    break;
+                case ReplicaAction.Copy copy:
+                    Copy(copy.From);
+                    break;
                 case ReplicaAction.SendJoin send:
-                    _coordinator.Join(send.Join with { StateHash = StateHash() });
+                    _coordinator.Send(send with { Join = send.Join with { StateHash = StateHash() } });
                     break;
-                case ReplicaAction.SendReady send:
+                case ReplicaAction.SendReport send:
+                    _coordinator.Send(send with { Report = send.Report with { StateHash = StateHash() } });
+                    break;
+                case ReplicaAction.SendReady:
                     _readyAt = Stopwatch.GetTimestamp();
-                    _coordinator.Ready(send.Ready);
-                    break;
-                case ReplicaAction.SendPeerLost send:
-                    _coordinator.PeerLost(Member.Id, send.Lost.Lost, send.Lost.Generation, send.Lost.Reason);
+                    _coordinator.Send(action);
                     break;
                 case ReplicaAction.Quit quit:
                     throw new InvalidOperationException(quit.Reason);
+                default:
+                    _coordinator.Send(action);
+                    break;
             }
+        }
+    }
+
+    private void Apply(long step, long heardAt)
+    {
+        if (_readyAt > 0 && heardAt > _readyAt)
+            _coordinationTicks += heardAt - _readyAt;
+        _readyAt = 0;
+        if (_begunAt > 0)
+            _limit.Observe(Stopwatch.GetElapsedTime(_begunAt));
+        _begunAt = 0;
+        var start = Stopwatch.GetTimestamp();
+        _state!.Withdraw(step + 1);
+        _engine!.Apply(_reduced.Span, _norm, _source.Plan(step).LearningRate, step + 1);
+        _state.Publish(_engine, step + 1);
+        _computeTicks += Stopwatch.GetTimestamp() - start;
+    }
+
+    private void Copy(CopyState from)
+    {
+        var busy = new Busy(from.Term, from.Generation);
+        Volatile.Write(ref _busy, busy);
+        try
+        {
+            _state!.Withdraw(from.Committed.Steps);
+            var link = _peers.ToState(from.Donor);
+            try
+            {
+                link.AnswerLimit = _limit.Value;
+                _state.CopyAsync(link, from.Committed.Steps, _engine!, busy.Token).GetAwaiter().GetResult();
+            }
+            finally
+            {
+                link.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            }
+
+            _state.Publish(_engine!, from.Committed.Steps);
+            Do(_machine!.Copied(from, StateHash()), 0);
+        }
+        catch (Exception error) when (error is IOException or StaleKeyException or OperationCanceledException)
+        {
+            Do(_machine!.CopyFailed(from, error.Message), 0);
+        }
+        finally
+        {
+            Volatile.Write(ref _busy, null);
+            busy.Dispose();
         }
     }
 
@@ -248,12 +347,14 @@ public sealed class ReplicaWorker : IAsyncDisposable
     {
         // Between applying a step and working on the next: the last chance to read a state that a long reduction would hold back.
         Answer();
-        using var reducing = new CancellationTokenSource();
-        Volatile.Write(ref _reducing, reducing);
+        var busy = new Busy(begin.Term, begin.Generation);
+        Volatile.Write(ref _busy, busy);
+        _begunAt = Stopwatch.GetTimestamp();
         try
         {
             var key = new ExchangeKey(_run, begin.Term, begin.Generation, begin.Step);
-            _board.Advance(key);
+            _peers.Gradients.Advance(key);
+            _shown = key;
             if (_nodes!.Step != begin.Step)
                 _losses.Clear();
             _nodes.BeginStep(begin.Step);
@@ -264,17 +365,17 @@ public sealed class ReplicaWorker : IAsyncDisposable
             for (var lane = range.Start; lane < range.End; lane++)
             {
                 // A message is waiting: if it is a new generation this step is left, if not the loop comes back to it.
-                if (reducing.IsCancellationRequested)
+                if (busy.Token.IsCancellationRequested)
                     return;
                 if (!_nodes.Holds(lane))
                     ComputeLane(lane, plan);
             }
 
-            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, reducing.Token)
+            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, busy.Token)
                 .GetAwaiter().GetResult();
             _norm = norm;
             double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-            Do(_machine!.Reduced(begin, hash, losses, norm));
+            Do(_machine!.Reduced(begin, hash, losses, norm), 0);
         }
         catch (OperationCanceledException)
         {
@@ -282,18 +383,18 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
         catch (PeerLostException lost)
         {
-            Do(_machine!.Lost(begin, begin.Members[lost.Member].Id, lost.Message));
+            Do(_machine!.Lost(begin, begin.Members[lost.Member].Id, lost.Message), 0);
         }
         finally
         {
-            Volatile.Write(ref _reducing, null);
+            Volatile.Write(ref _busy, null);
+            busy.Dispose();
         }
     }
 
     private void ComputeLane(int lane, StepPlan plan)
     {
         var gradient = _nodes!.BeginLane(lane);
-        gradient.Clear();
         double loss = 0;
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();
@@ -315,33 +416,17 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Links are made anew in each generation, so that nothing of an earlier one arrives in it [12].</summary>
     private List<IPeerLink?> Links(BeginStep begin)
     {
-        if (_linksGeneration != begin.Generation)
+        if (_linksOf != (begin.Term, begin.Generation))
         {
             foreach (var link in _links.Values)
                 link.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            _links = begin.Members.Where(m => m.Id != Member.Id).ToDictionary(m => m.Id, _connect, StringComparer.Ordinal);
-            _linksGeneration = begin.Generation;
+            _links = begin.Members.Where(m => m.Id != Member.Id).ToDictionary(m => m.Id, _peers.ToGradients, StringComparer.Ordinal);
+            _linksOf = (begin.Term, begin.Generation);
         }
 
+        foreach (var link in _links.Values)
+            link.AnswerLimit = _limit.Value;
         return [.. begin.Members.Select(m => _links.GetValueOrDefault(m.Id))];
-    }
-
-    private void InterruptFor(long term, long generation)
-    {
-        if (_machine?.Current is not { } current || (term, generation).CompareTo((current.Term, current.Generation)) > 0)
-            Interrupt();
-    }
-
-    private void Interrupt()
-    {
-        try
-        {
-            Volatile.Read(ref _reducing)?.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // The step ended by itself between the read and the call.
-        }
     }
 
     private static int IndexOf(IReadOnlyList<Member> members, string id)
@@ -353,5 +438,31 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
 
         throw new InvalidOperationException($"Replica {id} was told to begin a step that it is no member of.");
+    }
+
+    /// <summary>What the compute thread is at, for those who may end it.</summary>
+    private sealed class Busy(long term, long generation) : IDisposable
+    {
+        private readonly CancellationTokenSource _source = new();
+
+        public long Term => term;
+
+        public long Generation => generation;
+
+        public CancellationToken Token => _source.Token;
+
+        public void Interrupt()
+        {
+            try
+            {
+                _source.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It ended by itself between the read and the call.
+            }
+        }
+
+        public void Dispose() => _source.Dispose();
     }
 }

@@ -11,18 +11,65 @@ using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
+using Orleans.Storage;
 
 namespace Cluster.Silo.Training;
 
+/// <summary>What the driver of a stage must know on the silo where it goes on after the death of its own.</summary>
+[GenerateSerializer]
+public sealed record TrainingRunState
+{
+    /// <summary>The stage at hand; null before it begins.</summary>
+    [Id(0)]
+    public TrainingRunRequest? Request { get; set; }
+
+    /// <summary>Steps of the last halt that is done with: what was to be validated and saved there is.</summary>
+    [Id(1)]
+    public long HandledHalt { get; set; }
+
+    /// <summary>The best validation loss at planned halts.</summary>
+    [Id(2)]
+    public double? BestValidationLoss { get; set; }
+
+    /// <summary>Planned validations since.</summary>
+    [Id(3)]
+    public int ValidationsWithoutImprovement { get; set; }
+
+    /// <summary>The last validation loss.</summary>
+    [Id(4)]
+    public double? ValidationLoss { get; set; }
+
+    /// <summary>Whether it is to wait.</summary>
+    [Id(5)]
+    public bool Paused { get; set; }
+
+    /// <summary>Whether it is to end early.</summary>
+    [Id(6)]
+    public bool Cancelled { get; set; }
+
+    /// <summary>How it ended; null while it goes on.</summary>
+    [Id(7)]
+    public string? Ended { get; set; }
+
+    /// <summary>Why, or null.</summary>
+    [Id(8)]
+    public string? Reason { get; set; }
+
+    /// <summary>Seconds of training, up to the last halt.</summary>
+    [Id(9)]
+    public double Seconds { get; set; }
+}
+
 /// <inheritdoc cref="ITrainingRunGrain"/>
 [KeepAlive, PreferLocalPlacement]
-public sealed partial class TrainingRunGrain(TrainingInstruments instruments, ILogger<TrainingRunGrain> logger) : Grain, ITrainingRunGrain
+public sealed partial class TrainingRunGrain(
+    [PersistentState("training-run")] IPersistentState<TrainingRunState> state, TrainingInstruments instruments, ILogger<TrainingRunGrain> logger)
+    : Grain, ITrainingRunGrain
 {
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_storePause = TimeSpan.FromSeconds(1);
     private readonly List<string> _lines = [];
     private readonly Throughput _throughput = new();
     private TaskCompletionSource _changed = NewSignal(), _wish = NewSignal(), _evaluated = NewSignal();
-    private TrainingRunRequest? _request;
     private Recipe _recipe = new();
     private EarlyStop _early = new(0, null, 0);
     private Validation? _validation;
@@ -31,10 +78,11 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
     private string _state = "failed";
     private string? _reason = "It has not begun.";
     private double? _validationLoss;
-    private bool _paused, _cancelled;
     private long _startedAt, _tokens;
 
-    private TrainingJob Job => _request!.Job;
+    private TrainingRunRequest Request => state.State.Request!;
+
+    private TrainingJob Job => Request.Job;
 
     private IAllReduceGrain AllReduce => GrainFactory.GetGrain<IAllReduceGrain>(Job.Key);
 
@@ -44,45 +92,55 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
 
     private IShardGrain Shards => GrainFactory.GetGrain<IShardGrain>(Job.Key);
 
-    private double Seconds => _request!.Seconds + Stopwatch.GetElapsedTime(_startedAt).TotalSeconds;
+    private double Seconds => state.State.Seconds + Stopwatch.GetElapsedTime(_startedAt).TotalSeconds;
 
     /// <inheritdoc/>
-    public Task StartAsync(TrainingRunRequest request)
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        if (_state is "running" or "paused")
-            throw new InvalidOperationException($"{this.GetPrimaryKeyString()} is running already.");
-        _request = request;
-        _recipe = RecipeJson.Parse(request.Job.RecipeJson, "The job's recipe");
-        _early = new EarlyStop(_recipe.Training.Patience, request.BestValidationLoss, request.ValidationsWithoutImprovement);
-        (_state, _reason, _checkpoint, _validationLoss, _paused, _cancelled) = ("running", null, null, null, false, false);
-        _progress = new CoordinatorProgress(request.Job.FirstStep, [], 0, [], 0, false, null);
-        _startedAt = Stopwatch.GetTimestamp();
-        _throughput.Restart();
-        _lines.Clear();
-        RunAsync().Ignore();
+        if (state.State.Request is null)
+            return Task.CompletedTask;
+        if (state.State.Ended is { } ended)
+        {
+            (_state, _reason, _validationLoss) = (ended, state.State.Reason, state.State.ValidationLoss);
+            return Task.CompletedTask;
+        }
+
+        // Lines are written before anybody is told of them: the file has all that were, and their order is the same for those who ask on.
+        _lines.AddRange(MetricsFile.After(new RunFolder(Job.RunPath), Job.Stage, Job.FirstStep));
+        LogGoesOn(Job.Key, state.State.HandledHalt);
+        Begin(resumed: true);
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
-    public Task PauseAsync()
+    public async Task StartAsync(TrainingRunRequest request)
     {
-        _paused = true;
-        return WishAsync();
+        if (_state is "running" or "paused")
+            throw new InvalidOperationException($"{this.GetPrimaryKeyString()} is running already.");
+        state.State = new TrainingRunState
+        {
+            Request = request,
+            HandledHalt = request.Job.FirstStep,
+            BestValidationLoss = request.BestValidationLoss,
+            ValidationsWithoutImprovement = request.ValidationsWithoutImprovement,
+            Seconds = request.Seconds,
+        };
+        await state.WriteStateAsync();
+        _lines.Clear();
+        Begin(resumed: false);
     }
 
     /// <inheritdoc/>
-    public Task ResumeAsync()
-    {
-        _paused = false;
-        return WishAsync();
-    }
+    public Task WakeAsync() => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public Task CancelAsync()
-    {
-        _cancelled = true;
-        return WishAsync();
-    }
+    public Task PauseAsync() => WishAsync(s => s.Paused = true);
+
+    /// <inheritdoc/>
+    public Task ResumeAsync() => WishAsync(s => s.Paused = false);
+
+    /// <inheritdoc/>
+    public Task CancelAsync() => WishAsync(s => s.Cancelled = true);
 
     /// <inheritdoc/>
     public Task EvaluatedAsync(EvaluationResult result)
@@ -100,7 +158,7 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
         while (_lines.Count <= after && _state is "running" or "paused" && !limit.IsCancellationRequested)
             await Wait(_changed, limit.Token);
         return new TrainingStatus(
-            _state, _reason, _progress.Steps, _request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
+            _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
             _checkpoint, _validationLoss, _progress.Replicas.Count, _progress.LostLanes);
     }
 
@@ -122,11 +180,22 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
         return null;
     }
 
-    private async Task RunAsync()
+    private void Begin(bool resumed)
+    {
+        _recipe = RecipeJson.Parse(Job.RecipeJson, "The job's recipe");
+        _early = new EarlyStop(_recipe.Training.Patience, state.State.BestValidationLoss, state.State.ValidationsWithoutImprovement);
+        (_state, _reason, _checkpoint, _validationLoss) = ("running", null, null, state.State.ValidationLoss);
+        _progress = new CoordinatorProgress(state.State.HandledHalt, [], 0, [], 0, false, null);
+        _startedAt = Stopwatch.GetTimestamp();
+        _throughput.Restart();
+        RunAsync(resumed).Ignore();
+    }
+
+    private async Task RunAsync(bool resumed)
     {
         try
         {
-            (_state, _reason) = await TrainAsync();
+            (_state, _reason) = await TrainAsync(resumed);
         }
         catch (Exception error)
         {
@@ -135,30 +204,39 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
             (_state, _reason) = ("failed", error.Message);
         }
 
-        foreach (var key in Job.Replicas)
-            GrainFactory.GetGrain<IReplicaGrain>(key).StopAsync().Ignore();
+        (state.State.Ended, state.State.Reason) = (_state, _reason);
+        try
+        {
+            await SaveStateAsync();
+            await Call(() => AllReduce.EndAsync());
+        }
+        catch (Exception error)
+        {
+            LogFailed(error);
+        }
+
         Shards.CloseAsync().Ignore();
         Signal(ref _changed);
     }
 
     /// <summary>From halt to halt; the state and the reason that it ends with.</summary>
-    private async Task<(string State, string? Reason)> TrainAsync()
+    private async Task<(string State, string? Reason)> TrainAsync(bool resumed)
     {
         var folder = new RunFolder(Job.RunPath);
-        // What an earlier process trained is history: for those who look at the run, not news for those who wait for steps.
-        GrainFactory.GetGrain<IRunGrain>(Job.Run).AppendMetricsAsync(MetricsFile.Rewind(folder, Job.Stage, Job.FirstStep)).Ignore();
-        _tokens = StageSchedule.Of(_recipe, Job.Stage).TokensUntil(Job.FirstStep);
-        await Schedule.OpenAsync(Job);
-        await Shards.OpenAsync(Job);
-        await Checkpoints.OpenAsync(CheckpointsFolder);
-        var halt = await Schedule.GetHaltAsync(Job.FirstStep, Job.LastStep);
-        await AllReduce.StartAsync(Job with { LastStep = halt.Steps });
+        var handled = state.State.HandledHalt;
+        var halt = resumed ? await Call(() => Schedule.GetHaltAsync(handled, Job.LastStep)) : await OpenAsync(folder);
+        // The job may have been given to the coordinator, or the driver's silo have died just before.
+        if (resumed && (await Call(() => AllReduce.GetProgressAsync(handled))).Generation == 0 && handled == Job.FirstStep)
+            halt = await OpenAsync(folder);
+        _tokens = StageSchedule.Of(_recipe, Job.Stage).TokensUntil(handled);
+        if (resumed)
+            await Call(() => AllReduce.ContinueAsync(halt.Steps));
         while (true)
         {
             if (await ToHaltAsync(folder) is { } stopped)
                 return ("failed", stopped);
             var steps = _progress.Steps;
-            if (steps == Job.FirstStep && steps < halt.Steps && _cancelled)
+            if (steps == Job.FirstStep && steps < halt.Steps && state.State.Cancelled)
                 return ("cancelled", "It was cancelled before its first step.");
             var last = steps >= Job.LastStep;
             var planned = steps == halt.Steps;
@@ -171,43 +249,91 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
             }
 
             var ends = last || _early.Stops;
-            if ((planned && halt.Save) || ends || _cancelled)
-                await SaveAsync(steps, mustSucceed: ends || _cancelled);
+            if ((planned && halt.Save) || ends || state.State.Cancelled)
+                await SaveAsync(steps, mustSucceed: ends || state.State.Cancelled);
             if (ends)
                 return ("finished", last ? null : $"Validation has not got better for {_early.Without} validations.");
-            if (_cancelled)
+            if (state.State.Cancelled)
                 return ("cancelled", null);
-            if (_paused)
+            await HandledAsync(steps);
+            if (state.State.Paused)
             {
                 _state = "paused";
                 Signal(ref _changed);
-                while (_paused && !_cancelled)
+                while (state.State.Paused && !state.State.Cancelled)
                     await Wait(_wish, CancellationToken.None);
                 _state = "running";
                 _throughput.Restart();
-                if (_cancelled)
+                if (state.State.Cancelled)
                 {
                     await SaveAsync(steps, mustSucceed: true);
                     return ("cancelled", null);
                 }
             }
 
-            halt = await Schedule.GetHaltAsync(steps, Job.LastStep);
-            await AllReduce.ContinueAsync(halt.Steps);
+            halt = await Call(() => Schedule.GetHaltAsync(steps, Job.LastStep));
+            await Call(() => AllReduce.ContinueAsync(halt.Steps));
         }
     }
+
+    private async Task<HaltMessage> OpenAsync(RunFolder folder)
+    {
+        // What an earlier process trained is history: for those who look at the run, not news for those who wait for steps.
+        GrainFactory.GetGrain<IRunGrain>(Job.Run).AppendMetricsAsync(MetricsFile.Rewind(folder, Job.Stage, Job.FirstStep)).Ignore();
+        await Call(() => Schedule.OpenAsync(Job));
+        await Call(() => Shards.OpenAsync(Job));
+        await Call(() => Checkpoints.OpenAsync(CheckpointsFolder));
+        var halt = await Call(() => Schedule.GetHaltAsync(Job.FirstStep, Job.LastStep));
+        await Call(() => AllReduce.StartAsync(Job with { LastStep = halt.Steps }));
+        return halt;
+    }
+
+    private Task HandledAsync(long steps)
+    {
+        var s = state.State;
+        (s.HandledHalt, s.BestValidationLoss, s.ValidationsWithoutImprovement, s.ValidationLoss) = (steps, _early.Best, _early.Without, _validationLoss);
+        (s.Seconds, _startedAt) = (Seconds, Stopwatch.GetTimestamp());
+        return SaveStateAsync();
+    }
+
+    /// <summary>Writes what the next activation needs. A store that is out is waited for: training does the same.</summary>
+    private async Task SaveStateAsync()
+    {
+        while (true)
+        {
+            try
+            {
+                await state.WriteStateAsync();
+                return;
+            }
+            catch (InconsistentStateException)
+            {
+                throw;
+            }
+            catch (Exception error)
+            {
+                LogStoreOut(error.Message);
+                await Task.Delay(s_storePause);
+            }
+        }
+    }
+
+    /// <summary>A call to another of the stage's grains, which may be moving.</summary>
+    private static Task<T> Call<T>(Func<Task<T>> call) => GrainCalls.RetryAsync(call, CancellationToken.None);
+
+    private static Task Call(Func<Task> call) => GrainCalls.RetryAsync(call, CancellationToken.None);
 
     /// <summary>Records steps until the coordinator rests; the reason if it cannot go on.</summary>
     private async Task<string?> ToHaltAsync(RunFolder folder)
     {
         while (true)
         {
-            var waiting = AllReduce.WaitForProgressAsync(_progress.Steps);
+            var waiting = Call(() => AllReduce.WaitForProgressAsync(_progress.Steps));
             while (!waiting.IsCompleted)
             {
-                if (_paused || _cancelled)
+                if (state.State.Paused || state.State.Cancelled)
                 {
-                    await AllReduce.HaltAsync();
+                    await Call(() => AllReduce.HaltAsync());
                     await waiting;
                 }
                 else
@@ -228,8 +354,8 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
         var points = new List<MetricPoint>();
         foreach (var result in _progress.Results)
         {
-            var step = await Schedule.GetStepAsync(result.Steps - 1);
-            var tokens = await Shards.GetTokensAsync(result.Steps - 1);
+            var step = await Call(() => Schedule.GetStepAsync(result.Steps - 1));
+            var tokens = await Call(() => Shards.GetTokensAsync(result.Steps - 1));
             _tokens = step.TokensBefore + step.Tokens;
             var rate = _throughput.Mark(Seconds, _tokens);
             points.Add(new MetricPoint
@@ -243,7 +369,7 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
                 LearningRate = step.LearningRate,
                 GradientNorm = result.GradientNorm,
                 TokensPerSecond = rate > 0 ? Math.Round(rate, 1) : null,
-                Mfu = rate > 0 && _request!.PeakFlops > 0 ? rate * ModelFlops.TrainingPerToken(_recipe.Model, step.Context) / _request.PeakFlops : null,
+                Mfu = rate > 0 && Request.PeakFlops > 0 ? rate * ModelFlops.TrainingPerToken(_recipe.Model, step.Context) / Request.PeakFlops : null,
             });
         }
 
@@ -265,7 +391,7 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
             // Long, or lost? A silo that does not answer is lost, and its lanes are asked of the others.
             foreach (var replica in _progress.Replicas)
                 await CallAsync(replica, r => r.PingAsync());
-            _progress = await AllReduce.GetProgressAsync(steps);
+            _progress = await Call(() => AllReduce.GetProgressAsync(steps));
             if (_progress.Stopped is not null || _progress.Replicas.Count == 0)
                 throw new InvalidOperationException(_progress.Stopped ?? "Every replica is lost.");
         }
@@ -283,7 +409,7 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
         if (_checkpoint?.Steps != steps)
         {
             var request = new CheckpointRequest(CheckpointsFolder, steps, _tokens, Seconds, _early.Best, _early.Without);
-            await Checkpoints.SaveAsync(_progress.Replicas[0], request);
+            await Call(() => Checkpoints.SaveAsync(_progress.Replicas[0], request));
         }
 
         if (mustSucceed && await SavedAsync() is { } error)
@@ -295,7 +421,7 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
     {
         CheckpointOutcome outcome;
         do
-            outcome = await Checkpoints.WaitAsync();
+            outcome = await Call(() => Checkpoints.WaitAsync());
         while (outcome.Pending);
         _checkpoint = outcome.Last;
         return outcome.Error;
@@ -309,7 +435,7 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
         }
         catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException or ObjectDisposedException)
         {
-            await AllReduce.FailedAsync(replica, error.Message);
+            await Call(() => AllReduce.FailedAsync(replica, error.Message));
         }
     }
 
@@ -328,10 +454,12 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
 
     private CheckpointFolder CheckpointsFolder => new(Job.RunPath, Job.Stage, _recipe.Training.KeepCheckpoints, RecipeJson.Hash(_recipe));
 
-    private Task WishAsync()
+    private async Task WishAsync(Action<TrainingRunState> change)
     {
+        change(state.State);
+        if (state.State.Request is not null)
+            await SaveStateAsync();
         Signal(ref _wish);
-        return Task.CompletedTask;
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -345,6 +473,12 @@ public sealed partial class TrainingRunGrain(TrainingInstruments instruments, IL
 
     private static async Task Wait(TaskCompletionSource signal, CancellationToken limit) =>
         await signal.Task.WaitAsync(limit).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+
+    [LoggerMessage(LogLevel.Information, "{Job} goes on from the halt at step {Step} on another silo")]
+    private partial void LogGoesOn(string job, long step);
+
+    [LoggerMessage(LogLevel.Warning, "The store does not answer: {Reason}")]
+    private partial void LogStoreOut(string reason);
 
     [LoggerMessage(LogLevel.Error, "Training failed")]
     private partial void LogFailed(Exception error);

@@ -10,7 +10,7 @@ namespace Cluster.Silo.Training;
 internal static class WireMessages
 {
     public static BeginStepMessage ToMessage(this BeginStep begin) => new(
-        begin.Term, begin.Generation, begin.Step, [.. begin.Members.Select(m => new MemberMessage(m.Id, m.Address))],
+        begin.Term, begin.Generation, begin.Step, [.. begin.Members.Select(ToMessage)],
         [.. begin.Assignment.Ranges.Select(r => r.Count)], begin.Committed.ToMessage());
 
     public static BeginStep ToRecord(this BeginStepMessage begin)
@@ -23,7 +23,7 @@ internal static class WireMessages
             start += count;
         }
 
-        return new BeginStep(begin.Term, begin.Generation, begin.Step, [.. begin.Members.Select(m => new Member(m.Id, m.Address))], new LaneAssignment(ranges),
+        return new BeginStep(begin.Term, begin.Generation, begin.Step, [.. begin.Members.Select(ToRecord)], new LaneAssignment(ranges),
             begin.Committed.ToRecord());
     }
 
@@ -43,12 +43,65 @@ internal static class WireMessages
     public static Ready ToRecord(this ReadyMessage ready) => new(
         ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses, ready.GradientNorm);
 
-    public static JoinMessage ToMessage(this Join join) => new(
-        new MemberMessage(join.Member.Id, join.Member.Address), join.Steps, join.StateHash, join.Identity.Fingerprint,
-        join.Identity.Run);
+    public static MemberMessage ToMessage(this Member member) => new(member.Id, member.Address);
 
-    public static Join ToRecord(this JoinMessage join) => new(
-        new Member(join.Member.Id, join.Member.Address), join.Steps, join.StateHash, new RunIdentity(join.Run, Fingerprint: join.Fingerprint));
+    public static Member ToRecord(this MemberMessage member) => new(member.Id, member.Address);
+
+    public static IdentityMessage ToMessage(this RunIdentity identity) =>
+        new(identity.Run, identity.Version, identity.Recipe, identity.Model, identity.Fingerprint);
+
+    public static RunIdentity ToRecord(this IdentityMessage identity) =>
+        new(identity.Run, identity.Version, identity.Recipe, identity.Model, identity.Fingerprint);
+
+    public static JoinMessage ToMessage(this Join join) =>
+        new(join.Member.ToMessage(), join.Steps, join.StateHash, join.Identity.ToMessage(), join.Term, join.Generation);
+
+    public static Join ToRecord(this JoinMessage join) =>
+        new(join.Member.ToRecord(), join.Steps, join.StateHash, join.Identity.ToRecord(), join.Term, join.Generation);
+
+    public static QueryMessage ToMessage(this Query query) => new(query.Term, query.Generation, query.Committed.ToMessage());
+
+    public static Query ToRecord(this QueryMessage query) => new(query.Term, query.Generation, query.Committed.ToRecord());
+
+    public static ReportMessage ToMessage(this Report report) => new(report.Member.ToMessage(), report.Term, report.Generation, report.Applied,
+        report.Last?.ToMessage(), report.Held.Start, report.Held.Count, report.StateHash);
+
+    public static Report ToRecord(this ReportMessage report) => new(report.Member.ToRecord(), report.Term, report.Generation, report.Applied,
+        report.Last?.ToRecord(), new LaneRange(report.FirstHeld, report.Held), report.StateHash);
+
+    public static CopyStateMessage ToMessage(this CopyState copy) =>
+        new(copy.Term, copy.Generation, copy.Donor.ToMessage(), copy.Committed.ToMessage(), copy.StateHash);
+
+    public static CopyState ToRecord(this CopyStateMessage copy) =>
+        new(copy.Term, copy.Generation, copy.Donor.ToRecord(), copy.Committed.ToRecord(), copy.StateHash);
+
+    public static JoinedMessage ToMessage(this Joined joined) => new(joined.Member, joined.Term, joined.Steps, joined.StateHash);
+
+    public static Joined ToRecord(this JoinedMessage joined) => new(joined.Member, joined.Term, joined.Steps, joined.StateHash);
+
+    public static CopyFailedMessage ToMessage(this CopyFailed failed) => new(failed.Member, failed.Term, failed.Steps, failed.Donor, failed.Reason);
+
+    public static CopyFailed ToRecord(this CopyFailedMessage failed) => new(failed.Member, failed.Term, failed.Steps, failed.Donor, failed.Reason);
+
+    public static PeerLostMessage ToMessage(this PeerLost lost) => new(lost.Reporter, lost.Lost, lost.Term, lost.Generation, lost.Reason);
+
+    public static PeerLost ToRecord(this PeerLostMessage lost) => new(lost.Reporter, lost.Lost, lost.Term, lost.Generation, lost.Reason);
+
+    public static PresenceMessage ToMessage(this Presence presence) => new(presence.Member, presence.Term, presence.Generation);
+
+    public static Presence ToRecord(this PresenceMessage presence) => new(presence.Member, presence.Term, presence.Generation);
+
+    public static EvictedMessage ToMessage(this Evicted evicted) => new(evicted.Term, evicted.Generation, evicted.Committed.ToMessage());
+
+    public static Evicted ToRecord(this EvictedMessage evicted) => new(evicted.Term, evicted.Generation, evicted.Committed.ToRecord());
+
+    public static CoordinatorRecordMessage ToMessage(this CoordinatorRecord record) => new(record.Identity.ToMessage(), record.Term, record.Revision,
+        record.Generation, record.Lanes, record.Expected, [.. record.Members.Select(ToMessage)], record.Committed.ToMessage(), record.LastStep,
+        record.LostLanes, record.Stopped);
+
+    public static CoordinatorRecord ToRecord(this CoordinatorRecordMessage record) => new(record.Identity.ToRecord(), record.Term, record.Revision,
+        record.Generation, record.Lanes, record.Expected, [.. record.Members.Select(ToRecord)], record.Committed.ToRecord(), record.LastStep,
+        record.LostLanes, record.Stopped);
 
     public static BatchMessage ToMessage(this MicroBatch batch) => new(batch.Tokens, batch.Targets, batch.Mask, batch.Context);
 
