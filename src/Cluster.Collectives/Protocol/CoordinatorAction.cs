@@ -15,7 +15,7 @@ public abstract record CoordinatorAction
     public sealed record Store(CoordinatorRecord Record) : CoordinatorAction;
 
     /// <summary>
-    /// A write's outcome is unknown. Read the store, after a pause where that is not the first time, and call
+    /// A write's outcome is unknown (or the store was empty, and should not be). Read the store, after a pause where that is not the first time, and call
     /// <see cref="StepCoordinator.StoreRead"/>, or <see cref="StepCoordinator.StoreUnavailable"/> again. The next write's condition is
     /// what was read.
     /// </summary>
