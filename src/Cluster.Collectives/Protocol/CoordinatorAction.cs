@@ -48,7 +48,10 @@ public abstract record CoordinatorAction
     /// </summary>
     public sealed record Probe(Member Member) : CoordinatorAction;
 
-    /// <summary>Have the cluster's membership declare the replica's silo dead, so that it never comes back to life.</summary>
+    /// <summary>
+    /// Have the cluster's membership declare the replica's silo dead, so that it never comes back to life; then call
+    /// <see cref="StepCoordinator.Lose"/>. Where the membership cannot be reached nothing is to be called.
+    /// </summary>
     public sealed record DeclareDead(Member Member, string Reason) : CoordinatorAction;
 
     /// <summary>The replica has left by its own wish and may be stopped.</summary>

@@ -128,16 +128,12 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
-    /// <summary>The probed silo does not answer either: it is declared dead [13].</summary>
-    public IReadOnlyList<CoordinatorAction> ProbeFailed(string member, string reason)
-    {
-        var actions = new List<CoordinatorAction>();
-        if (Silent || _phase == Phase.Empty || Find(member) is not { } found)
-            return actions;
-        actions.Add(new CoordinatorAction.DeclareDead(found, reason));
-        Depart(member, mayLive: false, actions);
-        return actions;
-    }
+    /// <summary>
+    /// The probed silo does not answer either: it is to be declared dead [13]. Only when the membership has it for dead, and so keeps it
+    /// from ever acting again, does the driver call <see cref="Lose"/>: until then it may hold the only copy of the state.
+    /// </summary>
+    public IReadOnlyList<CoordinatorAction> ProbeFailed(string member, string reason) =>
+        Silent || _phase == Phase.Empty || Find(member) is not { } found ? [] : [new CoordinatorAction.DeclareDead(found, reason)];
 
     /// <summary>
     /// A replica is to leave: at the next boundary it does, and no lane is lost. Answered by Released or DrainRefused; an activation
@@ -278,8 +274,14 @@ public sealed partial class StepCoordinator
     private List<CoordinatorAction> TakeStarter(Join join, List<CoordinatorAction> actions)
     {
         var (member, id) = (join.Member, join.Member.Id);
-        if (PlaceOf(id) >= 0 || _refused.Contains(id))
+        if (PlaceOf(id) >= 0)
             return actions;
+        if (join.Steps > _committed.Steps)
+        {
+            return Stop($"The store does not know that the run has begun, but replica {id} has applied {join.Steps} steps of it: the store has "
+                + "lost them. Resume from the last checkpoint.", actions);
+        }
+
         if (join.Steps != _committed.Steps)
             return Refuse(member, $"The replica has applied {join.Steps} steps, the run has committed {_committed.Steps}.", actions);
         if (_agreed is not null && join.StateHash != _agreed)

@@ -3,7 +3,7 @@ namespace Cluster.Collectives.Simulation;
 internal enum EventKind : byte
 {
     ToCoordinator, ToReplica, StoreWrite, StoreWritten, StoreReadAsked, StoreReadDone, ProbeDone, LaneDone, PartAsked, PartCame, PartBroke,
-    CopyAsked, CopyReadAgain, CopyCame, CopyBroke, RemindReplica, RemindCoordinator, Poll, Fault, FaultEnds, DeclaredDead,
+    CopyAsked, CopyReadAgain, CopyCame, CopyBroke, RemindReplica, RemindCoordinator, Poll, Fault, FaultEnds, DeclaredDead, MemberDead,
 }
 
 /// <summary>Something that happens at a time to somebody.</summary>

@@ -26,17 +26,17 @@ internal sealed class InvariantChecker(Oracle oracle)
     public static void Broken(string what) => throw new InvariantBrokenException(what);
 
     /// <summary>An activation speaks in a term that it has taken.</summary>
-    public void TermTaken(long term, bool storeLostData)
+    public void TermTaken(long term)
     {
         if (!_terms.Add(term))
             Broken($"two activations speak in term {term}");
-        _ = storeLostData;
     }
 
     /// <summary>A record is stored in place of another.</summary>
-    public void Stored(CoordinatorRecord record, CoordinatorRecord? before, SimulatedStore store)
+    public void Stored(Write write, CoordinatorRecord? before, SimulatedStore store)
     {
-        if (before is null && store.LostData)
+        var record = write.Record;
+        if (before is null && write.LossesSeen > 0 && _terms.Count > 0)
             Broken("an empty store was written to as if the run were new");
         if (before is not null)
         {

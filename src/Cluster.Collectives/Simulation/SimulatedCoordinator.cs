@@ -14,7 +14,7 @@ internal sealed class SimulatedCoordinator
     private BeginStep? _begun;
     private long _version, _announcedTerm;
     private bool _read;
-    private int _gathering;
+    private int _gathering, _lossesSeen;
 
     public SimulatedCoordinator(SimulatedWorld world, int index, int host)
     {
@@ -73,7 +73,7 @@ internal sealed class SimulatedCoordinator
         Report m => _machine.Receive(m),
         Joined m => _machine.Receive(m),
         CopyFailed m => _machine.Receive(m),
-        PeerLost m when _world.Bug == PlantedBug.StallMeansDead => _machine.Lose(m.Lost, m.Reason),
+        PeerLost m when _world.Bug == PlantedBug.StallMeansDead && !IsPast(m.Term, m.Generation) => _machine.Lose(m.Lost, m.Reason),
         PeerLost m => _machine.Receive(m),
         Presence m => _machine.Receive(m),
         _ => throw new InvalidOperationException(message.ToString()),
@@ -92,6 +92,7 @@ internal sealed class SimulatedCoordinator
         }
 
         _version = content.Version;
+        _lossesSeen = _world.Store.Losses;
         if (_read)
         {
             Do(_machine.StoreRead(content.Record));
@@ -130,6 +131,9 @@ internal sealed class SimulatedCoordinator
     }
 
     public void ProbeDone(string member, bool answered) => Do(answered ? _machine.ProbeAnswered(member) : _machine.ProbeFailed(member, "no answer"));
+
+    /// <summary>The membership has a silo for dead.</summary>
+    public void MemberDead(string member) => Do(_machine.Lose(member, "declared dead"));
 
     /// <summary>An operator's or the stage driver's wish.</summary>
     public void Wish(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> wish)
@@ -203,7 +207,7 @@ internal sealed class SimulatedCoordinator
         if (_machine.CurrentTerm != _announcedTerm)
         {
             _announcedTerm = _machine.CurrentTerm;
-            _world.Checker.TermTaken(_announcedTerm, _world.Store.LostData);
+            _world.Checker.TermTaken(_announcedTerm);
         }
 
         foreach (var action in actions)
@@ -214,7 +218,7 @@ internal sealed class SimulatedCoordinator
                     if (store.Record.Term == _begun?.Term && store.Record.Committed.Steps > _begun.Step)
                         InvariantChecker.Committing(store.Record, _begun, _world.Replicas);
                     _unwritten = store.Record;
-                    _world.After(1 + _world.Draw(4), EventKind.StoreWrite, Index, Index, _version, new Write(_unwritten, _begun));
+                    _world.After(1 + _world.Draw(4), EventKind.StoreWrite, Index, Index, _version, new Write(_unwritten, _begun, _lossesSeen));
                     break;
                 case CoordinatorAction.ReadStore:
                     _world.After(20 + _world.Draw(20), EventKind.StoreReadAsked, Index, Index, 0, null);
@@ -242,7 +246,7 @@ internal sealed class SimulatedCoordinator
                     _world.After(10 + _world.Draw(30), EventKind.ProbeDone, Index, _world.IndexOf(probe.Member.Id), 0, null);
                     break;
                 case CoordinatorAction.DeclareDead dead:
-                    _world.DeclareDead(_world.IndexOf(dead.Member.Id), Host);
+                    _world.DeclareDead(_world.IndexOf(dead.Member.Id), this);
                     break;
                 case CoordinatorAction.Released released:
                     _world.Release(released.Member);
@@ -264,8 +268,8 @@ internal sealed class SimulatedCoordinator
     }
 }
 
-/// <summary>A write on its way, with the step that it commits.</summary>
-internal sealed record Write(CoordinatorRecord Record, BeginStep? Begun);
+/// <summary>A write on its way, with the step that it commits and how often the store had lost data when it was read last.</summary>
+internal sealed record Write(CoordinatorRecord Record, BeginStep? Begun, int LossesSeen);
 
 internal enum WriteOutcome
 {

@@ -21,7 +21,10 @@ internal sealed class SimulatedStore
     public bool EverWritten => _versions > 0;
 
     /// <summary>Whether data was lost.</summary>
-    public bool LostData { get; private set; }
+    public bool LostData => Losses > 0;
+
+    /// <summary>How often data was lost.</summary>
+    public int Losses { get; private set; }
 
     public bool Write(CoordinatorRecord record, long onVersion, bool unconditional)
     {
@@ -33,13 +36,13 @@ internal sealed class SimulatedStore
 
     public void Rollback(int writes)
     {
-        LostData |= _history.Count > 1;
+        Losses += _history.Count > 1 ? 1 : 0;
         _history.RemoveRange(Math.Max(1, _history.Count - writes), Math.Min(_history.Count - 1, writes));
     }
 
     public void Empty()
     {
-        LostData |= _history.Count > 1;
+        Losses += _history.Count > 1 ? 1 : 0;
         _history.Clear();
         _history.Add((null, 0));
     }

@@ -19,7 +19,7 @@ internal sealed class SimulatedWorld
     private const int Deadline = Calm + 20_000;
 
     private static readonly Oracle?[] s_oracles = new Oracle?[MaxLanes + 1];
-    private const int MaxLanes = 8, MaxSteps = 10;
+    private const int MaxLanes = 8, MaxSteps = 14;
     private readonly CounterRandom _random;
     private readonly EventQueue _events = new();
     private readonly List<SimulatedReplica> _replicas = [];
@@ -33,7 +33,7 @@ internal sealed class SimulatedWorld
     private ulong _draws, _hash;
     private int _order, _dropping, _duplicating, _delaying, _timeouts, _halted;
     private (int A, int B)? _broken;
-    private int _handled;
+    private int _handled, _storeSide = -1, _corrupting;
 
     public SimulatedWorld(ulong seed, SimulationOptions options)
     {
@@ -41,7 +41,7 @@ internal sealed class SimulatedWorld
         _random = new CounterRandom(seed, RandomPurpose.Synthetic, 0);
         Starters = 1 + Draw(4);
         Lanes = Starters == 1 ? 1 + Draw(4) : 2 + Draw(MaxLanes - 1);
-        Steps = 3 + Draw(MaxSteps - 4);
+        Steps = 3 + Draw(MaxSteps - 2);
         FirstHalt = 1 + Draw(Steps);
         Tree = new LaneTree(Lanes);
         Oracle = Volatile.Read(ref s_oracles[Lanes]) ?? (s_oracles[Lanes] = new Oracle(Lanes, MaxSteps));
@@ -110,7 +110,8 @@ internal sealed class SimulatedWorld
         {
             violation = broken.Message;
         }
-        catch (InvalidOperationException error)
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException or NullReferenceException
+            or IndexOutOfRangeException or KeyNotFoundException)
         {
             violation = $"a machine failed: {error.Message}";
         }
@@ -118,7 +119,7 @@ internal sealed class SimulatedWorld
         if (violation is not null)
             Note($"BROKEN: {violation}");
         return new SimulationResult(
-            Seed, violation, Stopped, Checker.Committed, _handled, _hash, _faults.ConvertAll(f => f.ToString()), _activations.Count,
+            Seed, violation, Stopped, Checker.Committed, Checker.Committed == Steps, _handled, _hash, _faults.ConvertAll(f => f.ToString()), _activations.Count,
             (int)_activations.Sum(a => a.Machine.JoinedReplicas), Checker.LanesComputed, Checker.LanesLost, _trace ?? []);
     }
 
@@ -162,17 +163,21 @@ internal sealed class SimulatedWorld
         Kill(replica.Index);
     }
 
-    public void DeclareDead(int process, int by)
+    public void DeclareDead(int process, SimulatedCoordinator by)
     {
-        // The membership is a table: who is dead in it cannot write there, and learns that it is.
-        if (_replicas[by].DeclaredDead)
+        // The membership is a table in the store: who is dead in it cannot write there, and learns that it is.
+        if (!StoreAnswers(by))
+            return;
+        if (_replicas[by.Host].DeclaredDead)
         {
-            Kill(by);
+            Kill(by.Host);
             return;
         }
 
+        if (!_replicas[process].DeclaredDead)
+            After(5 + Draw(100), EventKind.DeclaredDead, process, by.Host, 0, null);
         _replicas[process].DeclaredDead = true;
-        After(5 + Draw(100), EventKind.DeclaredDead, process, by, 0, null);
+        After(1 + Draw(10), EventKind.MemberDead, by.Index, process, 0, null);
     }
 
     public void Release(string member)
@@ -208,6 +213,9 @@ internal sealed class SimulatedWorld
     private bool IsUp(int process) => _replicas[process].Alive;
 
     private bool Reach(int a, int b) => _side[a] == _side[b];
+
+    private bool StoreAnswers(SimulatedCoordinator activation) =>
+        Store.Outages == 0 && (_storeSide < 0 || _side[activation.Host] == _storeSide);
 
     private bool DataReach(int a, int b) => Reach(a, b) && !(_broken is { } pair && (pair == (a, b) || pair == (b, a)));
 
@@ -256,10 +264,11 @@ internal sealed class SimulatedWorld
         switch (e.Kind)
         {
             case EventKind.ToCoordinator:
-                if (Route() is { } activation && Reach(e.From, activation.Host))
+                var activation = e.At > 0 ? _activations[e.At - 1] : Route();
+                if (activation is { Gone: false } && IsUp(activation.Host) && Reach(e.From, activation.Host))
                 {
                     if (_replicas[activation.Host].Paused)
-                        _replicas[activation.Host].Deferred.Add(e);
+                        _replicas[activation.Host].Deferred.Add(e with { At = activation.Index + 1 });
                     else
                         activation.Receive(e.Payload!);
                 }
@@ -276,7 +285,7 @@ internal sealed class SimulatedWorld
                 _activations[e.At].StoreWritten((WriteOutcome)e.Number, (long)e.Payload!);
                 break;
             case EventKind.StoreReadAsked:
-                var answered = Store.Outages == 0;
+                var answered = StoreAnswers(_activations[e.At]);
                 After(answered ? 1 + Draw(4) : 30, EventKind.StoreReadDone, e.At, e.At, answered ? 1 : 0, Store.Content);
                 break;
             case EventKind.StoreReadDone:
@@ -285,6 +294,9 @@ internal sealed class SimulatedWorld
             case EventKind.ProbeDone:
                 var host = _activations[e.At].Host;
                 _activations[e.At].ProbeDone(_replicas[e.From].Name, HeartbeatArrives(e.From, host));
+                break;
+            case EventKind.MemberDead:
+                _activations[e.At].MemberDead(_replicas[e.From].Name);
                 break;
             case EventKind.LaneDone:
                 _replicas[e.At].LaneDone((int)e.Number, e.Payload!);
@@ -314,8 +326,9 @@ internal sealed class SimulatedWorld
                 _replicas[e.At].CopyReadAgain((StateCopy)e.Payload! with { From = e.From });
                 break;
             case EventKind.CopyCame:
+                var copy = (StateCopy)e.Payload!;
                 if (DataReach(e.At, e.From))
-                    _replicas[e.At].CopyCame((StateCopy)e.Payload!);
+                    _replicas[e.At].CopyCame(_corrupting > 0 && Draw(2) == 0 ? copy with { State = copy.State ^ 1 } : copy);
                 break;
             case EventKind.CopyBroke:
                 _replicas[e.At].CopyBroke((CopyState)e.Payload!);
@@ -354,7 +367,8 @@ internal sealed class SimulatedWorld
             case EventKind.ToReplica or EventKind.LaneDone or EventKind.PartAsked or EventKind.PartCame or EventKind.PartBroke or EventKind.CopyAsked
                 or EventKind.CopyReadAgain or EventKind.CopyCame or EventKind.CopyBroke or EventKind.RemindReplica or EventKind.DeclaredDead:
                 return e.At;
-            case EventKind.StoreWritten or EventKind.StoreReadDone or EventKind.StoreReadAsked or EventKind.ProbeDone or EventKind.RemindCoordinator:
+            case EventKind.StoreWritten or EventKind.StoreReadDone or EventKind.StoreReadAsked or EventKind.ProbeDone or EventKind.RemindCoordinator
+                or EventKind.MemberDead:
                 return _activations[e.At].Host;
             default:
                 return -1;
@@ -377,8 +391,8 @@ internal sealed class SimulatedWorld
     private void StoreWrite(in SimulatedEvent e)
     {
         var write = (Write)e.Payload!;
-        var lost = Store.Outages > 0 || (_timeouts > 0 && Draw(3) == 0);
-        if (lost && (Store.Outages > 0 || Draw(2) == 0))
+        var lost = !StoreAnswers(_activations[e.At]) || (_timeouts > 0 && Draw(3) == 0);
+        if (lost && (!StoreAnswers(_activations[e.At]) || Draw(2) == 0))
         {
             After(30, EventKind.StoreWritten, e.At, e.At, (int)WriteOutcome.Unknown, 0L);
             return;
@@ -388,7 +402,7 @@ internal sealed class SimulatedWorld
         var stored = Store.Write(write.Record, e.Number, Bug == PlantedBug.UnconditionalWrite);
         if (stored)
         {
-            Checker.Stored(write.Record, before, Store);
+            Checker.Stored(write, before, Store);
             if (write.Record.Committed.Steps > (before?.Committed.Steps ?? 0) && write.Begun is { } begun && begun.Step == write.Record.Committed.Steps - 1)
             {
                 for (var i = 0; i < begun.Members.Count; i++)
@@ -518,10 +532,14 @@ internal sealed class SimulatedWorld
                 break;
             case FaultKind.Partition:
                 for (var i = 0; i < _side.Length; i++)
-                    _side[i] = (fault.Target >> (i & 7)) & 1;
+                    _side[i] = (fault.Target >> (i % 6)) & 1;
+                _storeSide = fault.Target >> 6 == 3 ? -1 : (fault.Target >> 6) & 1;
                 break;
             case FaultKind.BreakLink:
                 _broken = (target, fault.Target / 8 % _replicas.Count);
+                break;
+            case FaultKind.Corrupt:
+                _corrupting++;
                 break;
             case FaultKind.Drop:
                 _dropping++;
@@ -575,9 +593,13 @@ internal sealed class SimulatedWorld
                 break;
             case FaultKind.Partition:
                 Array.Clear(_side);
+                _storeSide = -1;
                 break;
             case FaultKind.BreakLink:
                 _broken = null;
+                break;
+            case FaultKind.Corrupt:
+                _corrupting--;
                 break;
             case FaultKind.Drop:
                 _dropping--;
@@ -613,14 +635,19 @@ internal sealed class SimulatedWorld
         var faults = new List<SimulatedFault>();
         var random = new CounterRandom(Seed, RandomPurpose.Synthetic, 1);
         ulong position = 0;
-        var count = Below(7);
+        var count = Below(10);
+        // Half of the schedules have all their faults at once.
+        var start = Below(2) == 0 ? -1 : Below(500);
         for (var i = 0; i < count; i++)
         {
             var kind = (FaultKind)Below((int)FaultKind.Halt + 1);
             if (kind is FaultKind.StoreRollback or FaultKind.StoreEmptied && (!storeLosesData || Below(3) != 0))
                 kind = FaultKind.Kill;
             // Early faults meet the start, late ones a run at rest.
-            faults.Add(new SimulatedFault(kind, 1 + Below(Below(4) == 0 ? 60 : 700), Below(256), 20 + Below(400)));
+            var time = start >= 0 ? 1 + start + Below(100) : 1 + Below(Below(4) == 0 ? 60 : 700);
+            faults.Add(new SimulatedFault(kind, time, Below(256), 20 + Below(400)));
+            if (kind is FaultKind.Kill or FaultKind.KillCoordinator or FaultKind.Pause && Below(3) > 0)
+                faults.Add(new SimulatedFault(FaultKind.Join, time + Below(300), 0, 0));
         }
 
         return faults;

@@ -24,6 +24,7 @@ public sealed record SimulationOptions
 /// <param name="Violation">The invariant that was broken, in words; null where all held.</param>
 /// <param name="Stopped">Why the run stopped, where it had a right to; null where it reached its last step.</param>
 /// <param name="Steps">Steps committed.</param>
+/// <param name="Done">Whether that is all of them; false where nobody survived, or the run stopped.</param>
 /// <param name="Events">Events handled.</param>
 /// <param name="TraceHash">Of every event in order: equal for a schedule that is replayed.</param>
 /// <param name="Faults">What was injected, in words.</param>
@@ -33,7 +34,7 @@ public sealed record SimulationOptions
 /// <param name="LanesLost">Lanes computed, and gone with their replica before their step was committed.</param>
 /// <param name="Trace">A line per event, where asked for.</param>
 public sealed record SimulationResult(
-    ulong Seed, string? Violation, string? Stopped, long Steps, int Events, ulong TraceHash, IReadOnlyList<string> Faults,
+    ulong Seed, string? Violation, string? Stopped, long Steps, bool Done, int Events, ulong TraceHash, IReadOnlyList<string> Faults,
     int Activations, int Joined, long LanesComputed, long LanesLost, IReadOnlyList<string> Trace);
 
 /// <summary>What goes wrong.</summary>
@@ -56,6 +57,9 @@ internal enum FaultKind
 
     /// <summary>Two processes' data connection is broken; their control plane is not.</summary>
     BreakLink,
+
+    /// <summary>Copies of states arrive damaged.</summary>
+    Corrupt,
 
     /// <summary>Messages of the control plane get lost.</summary>
     Drop,
