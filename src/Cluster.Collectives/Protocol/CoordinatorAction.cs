@@ -15,7 +15,7 @@ public abstract record CoordinatorAction
     public sealed record Store(CoordinatorRecord Record) : CoordinatorAction;
 
     /// <summary>
-    /// A write's outcome is unknown. Read the store, after a pause where that is not the first time, and call
+    /// A write's outcome is unknown (or the store was empty, and should not be). Read the store, after a pause where that is not the first time, and call
     /// <see cref="StepCoordinator.StoreRead"/>, or <see cref="StepCoordinator.StoreUnavailable"/> again. The next write's condition is
     /// what was read.
     /// </summary>
@@ -48,7 +48,10 @@ public abstract record CoordinatorAction
     /// </summary>
     public sealed record Probe(Member Member) : CoordinatorAction;
 
-    /// <summary>Have the cluster's membership declare the replica's silo dead, so that it never comes back to life.</summary>
+    /// <summary>
+    /// Have the cluster's membership declare the replica's silo dead, so that it never comes back to life; then call
+    /// <see cref="StepCoordinator.Lose"/>. Where the membership cannot be reached nothing is to be called.
+    /// </summary>
     public sealed record DeclareDead(Member Member, string Reason) : CoordinatorAction;
 
     /// <summary>The replica has left by its own wish and may be stopped.</summary>

@@ -20,6 +20,7 @@ public sealed class ReplicaStepMachine
     private Ready? _ready;
     private CommitRecord? _last;
     private CopyState? _copying;
+    private PeerLost? _lost;
     private string? _copiedHash;
     private (long Step, LaneRange Lanes) _held = (-1, default);
     private bool _offering, _quit;
@@ -66,7 +67,7 @@ public sealed class ReplicaStepMachine
         if (begin.Step != Applied)
             return Offer(actions);
         _offering = false;
-        _ready = null;
+        (_ready, _lost) = (null, null);
         _held = (begin.Step, begin.Assignment[PlaceIn(begin)]);
         Current = begin;
         actions.Add(new ReplicaAction.Work(begin));
@@ -146,10 +147,17 @@ public sealed class ReplicaStepMachine
         return [new ReplicaAction.SendReady(_ready)];
     }
 
-    /// <summary>A peer failed while a begun step was reduced.</summary>
-    public IReadOnlyList<ReplicaAction> Lost(BeginStep begin, string peer, string reason) => ReferenceEquals(begin, Current)
-        ? [new ReplicaAction.SendPeerLost(new PeerLost(_member.Id, peer, begin.Term, begin.Generation, reason))]
-        : [];
+    /// <summary>
+    /// A peer failed while a begun step was reduced. The reduction ends here: either the coordinator begins a new generation without
+    /// that peer, or this replica itself turns out to be the one left behind.
+    /// </summary>
+    public IReadOnlyList<ReplicaAction> Lost(BeginStep begin, string peer, string reason)
+    {
+        if (!ReferenceEquals(begin, Current))
+            return [];
+        _lost = new PeerLost(_member.Id, peer, begin.Term, begin.Generation, reason);
+        return [new ReplicaAction.SendPeerLost(_lost)];
+    }
 
     /// <summary>A copy is complete; its hash decides whether it counts.</summary>
     public IReadOnlyList<ReplicaAction> Copied(CopyState copy, string stateHash)
@@ -181,7 +189,11 @@ public sealed class ReplicaStepMachine
             return [];
         if (_offering)
             return [Offer()];
-        return Current is not null && _ready is not null ? [new ReplicaAction.SendReady(_ready)] : [SayPresence()];
+        if (Current is null)
+            return [SayPresence()];
+        if (_ready is not null)
+            return [new ReplicaAction.SendReady(_ready)];
+        return _lost is not null ? [new ReplicaAction.SendPeerLost(_lost)] : [SayPresence()];
     }
 
     /// <summary>Whether a message of that fence counts; raises the fence, and tells a coordinator of an earlier term that it is one.</summary>

@@ -44,8 +44,8 @@ public sealed partial class StepCoordinator
             return actions;
         if (_phase != Phase.Empty && _identity.Difference(join.Identity) is { } difference)
             return Refuse(member, difference, actions);
-        if (!Hear(null, join.Term, actions) || _asked.ContainsKey(id))
-            return actions;
+        if (!Hear(null, join.Term, actions) || _asked.ContainsKey(id) || _reports.ContainsKey(id))
+            return actions; // its report says where it is
         if (_gone.TryGetValue(id, out var gone) && (join.Term, join.Generation).CompareTo(gone) < 0)
             return actions; // said before it was evicted or released
         if (_phase == Phase.Gathering)
@@ -66,10 +66,13 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
-    /// <summary>Starts with the replicas that have joined: the others have not come in time. The driver calls it after a limit.</summary>
+    /// <summary>
+    /// Starts with the replicas that have joined: the others have not come in time. The driver calls it after a limit. Where nobody has
+    /// come it goes on waiting.
+    /// </summary>
     public IReadOnlyList<CoordinatorAction> GiveUpWaiting()
     {
-        if (_phase != Phase.Gathering)
+        if (_phase != Phase.Gathering || _members.Count == 0)
             return [];
         _expected = _members.Count;
         var actions = new List<CoordinatorAction>();
@@ -125,16 +128,12 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
-    /// <summary>The probed silo does not answer either: it is declared dead [13].</summary>
-    public IReadOnlyList<CoordinatorAction> ProbeFailed(string member, string reason)
-    {
-        var actions = new List<CoordinatorAction>();
-        if (Silent || _phase == Phase.Empty || Find(member) is not { } found)
-            return actions;
-        actions.Add(new CoordinatorAction.DeclareDead(found, reason));
-        Depart(member, mayLive: false, actions);
-        return actions;
-    }
+    /// <summary>
+    /// The probed silo does not answer either: it is to be declared dead [13]. Only when the membership has it for dead, and so keeps it
+    /// from ever acting again, does the driver call <see cref="Lose"/>: until then it may hold the only copy of the state.
+    /// </summary>
+    public IReadOnlyList<CoordinatorAction> ProbeFailed(string member, string reason) =>
+        Silent || _phase == Phase.Empty || Find(member) is not { } found ? [] : [new CoordinatorAction.DeclareDead(found, reason)];
 
     /// <summary>
     /// A replica is to leave: at the next boundary it does, and no lane is lost. Answered by Released or DrainRefused; an activation
@@ -244,10 +243,11 @@ public sealed partial class StepCoordinator
             return false;
         if (_phase == Phase.Empty)
         {
-            if (term > 0)
+            if (term > 0 && !_reading)
             {
-                Stop($"The store is empty, but a replica{(member is null ? "" : " (" + member + ")")} of this run knows of {Term.Count(term)} "
-                    + "activations of its coordinator: the store has been lost. Resume from the last checkpoint.", actions);
+                // Either the store has been lost, or it was read before another activation's first write.
+                _reading = true;
+                actions.Add(new CoordinatorAction.ReadStore($"The store is empty, but a replica knows of {Term.Count(term)} activations."));
             }
 
             return false;
@@ -274,8 +274,14 @@ public sealed partial class StepCoordinator
     private List<CoordinatorAction> TakeStarter(Join join, List<CoordinatorAction> actions)
     {
         var (member, id) = (join.Member, join.Member.Id);
-        if (PlaceOf(id) >= 0 || _refused.Contains(id))
+        if (PlaceOf(id) >= 0)
             return actions;
+        if (join.Steps > _committed.Steps)
+        {
+            return Stop($"The store does not know that the run has begun, but replica {id} has applied {join.Steps} steps of it: the store has "
+                + "lost them. Resume from the last checkpoint.", actions);
+        }
+
         if (join.Steps != _committed.Steps)
             return Refuse(member, $"The replica has applied {join.Steps} steps, the run has committed {_committed.Steps}.", actions);
         if (_agreed is not null && join.StateHash != _agreed)
@@ -291,7 +297,7 @@ public sealed partial class StepCoordinator
     {
         if (_expected < 1)
         {
-            Stop("No replica can take part.", actions);
+            Stop("No replica can take part: every one is refused.", actions);
         }
         else if (_members.Count >= _expected)
         {
@@ -358,7 +364,7 @@ public sealed partial class StepCoordinator
         switch (_phase)
         {
             case Phase.Gathering when place >= 0:
-                _expected--;
+                _expected = Math.Max(1, _expected - 1);
                 StartWhenComplete(actions);
                 break;
             case Phase.Asking:
@@ -597,6 +603,7 @@ public sealed partial class StepCoordinator
         {
             _apart.Remove(id);
             _members.RemoveAll(m => m.Id == id);
+            _newcomers.RemoveAll(n => n.Member.Id == id);
             if (report.Applied == top)
             {
                 _members.Add(report.Member);
@@ -604,7 +611,6 @@ public sealed partial class StepCoordinator
             }
             else
             {
-                _newcomers.RemoveAll(n => n.Member.Id == id);
                 _newcomers.Add(new Newcomer(report.Member) { Steps = report.Applied, StateHash = report.StateHash, Hopeless = true });
             }
         }

@@ -26,6 +26,7 @@ public sealed partial class StepCoordinator
     private long _term, _revision, _higherTerm;
     private CommitRecord _committed = new(0, 0, "", 0);
     private CoordinatorRecord? _stored, _writing;
+    private string? _stopping;
     private bool _reading, _untold, _announced, _gathering;
     private LaneAssignment? _assignment;
     private BeginStep? _begun;
@@ -123,6 +124,8 @@ public sealed partial class StepCoordinator
         foreach (var member in found.Members)
             _apart[member.Id] = member;
         var actions = new List<CoordinatorAction>();
+        if (found.Stopped is not null)
+            return StopNow(found.Stopped, actions);
         TakeTerm(found.Term, actions);
         return actions;
     }
@@ -158,7 +161,7 @@ public sealed partial class StepCoordinator
         if (!Hear(ready.Member, ready.Term, actions))
             return actions;
         var place = PlaceOf(ready.Member);
-        if (_phase != Phase.Working || _writing is not null || place < 0
+        if (_phase != Phase.Working || _writing is not null || _stopping is not null || place < 0
             || ready.Term != _term || ready.Generation != Generation || ready.Step != _committed.Steps)
         {
             return actions;
@@ -200,6 +203,8 @@ public sealed partial class StepCoordinator
             return [];
         var actions = new List<CoordinatorAction>();
         (_stored, _writing, _reading) = (_writing, null, false);
+        if (_stored.Stopped is not null)
+            return StopNow(_stored.Stopped, actions);
         if (_stored.Term != _term)
             TermTaken();
         if (_stored.Committed.Steps > _committed.Steps)
@@ -225,23 +230,33 @@ public sealed partial class StepCoordinator
     /// </summary>
     public IReadOnlyList<CoordinatorAction> StoreUnavailable(string reason)
     {
-        if (Silent || _writing is null)
+        if (Silent || (_writing is null && !_reading))
             return [];
         _reading = true;
         return [new CoordinatorAction.ReadStore(reason)];
     }
 
-    /// <summary>What the store holds after a write with an unknown outcome.</summary>
+    /// <summary>
+    /// What the store holds, in answer to <see cref="CoordinatorAction.ReadStore"/>. It settles a write with an unknown outcome. (And where
+    /// no job was found, but a replica knows of one, it tells a lost store, which is never silently recreated, from an early read [11].)
+    /// </summary>
     public IReadOnlyList<CoordinatorAction> StoreRead(CoordinatorRecord? found)
     {
         if (Silent || !_reading)
             return [];
+        if (_phase == Phase.Empty)
+        {
+            return found is not null
+                ? Deactivate("The store was read before it held the run.", [])
+                : StopNow("The store is empty, but a replica of this run knows its coordinator: the store has been lost. Resume from the last checkpoint.", []);
+        }
+
         if (_writing!.IsSameWrite(found))
             return Stored();
         _reading = false;
         if (found is null && _stored is not null)
         {
-            return Stop($"The store has come back empty: it does not know this run, which has committed {_committed.Steps} steps. "
+            return StopNow($"The store has come back empty: it does not know this run, which has committed {_committed.Steps} steps. "
                 + "Resume from the last checkpoint.", []);
         }
 
@@ -285,6 +300,18 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
+    /// <summary>
+    /// Whom the coordinator waits for: for a READY, a report or the end of a copy. One that stays in it for longer than
+    /// <see cref="StallLimit"/> is the driver's to report by <see cref="Stalled"/>. Nobody while the store is written or read.
+    /// </summary>
+    public IEnumerable<string> Awaited => _writing is not null ? [] : _phase switch
+    {
+        Phase.Asking => _asked.Keys,
+        Phase.Working => _members.Where(m => !_ready.ContainsKey(m.Id)).Select(m => m.Id),
+        Phase.Boundary => _newcomers.Where(n => n.Copy is not null).Select(n => n.Member.Id),
+        _ => [],
+    };
+
     private bool Silent => _phase is Phase.Stopped or Phase.Silent;
 
     /// <summary>Whether it holds a term and may command.</summary>
@@ -295,6 +322,12 @@ public sealed partial class StepCoordinator
     {
         if (_writing is not null || !(Speaks || _phase == Phase.TakingTerm))
             return;
+        if (_stopping is not null)
+        {
+            Write(_committed, actions);
+            return;
+        }
+
         if (_higherTerm > _term)
         {
             TakeTerm(_higherTerm, actions);
@@ -422,11 +455,24 @@ public sealed partial class StepCoordinator
     private void Write(CommitRecord committed, List<CoordinatorAction> actions, long? term = null)
     {
         _writing = new CoordinatorRecord(
-            _identity, term ?? _term, ++_revision, Generation, _lanes, _expected, Known(), committed, LastStep, LostLanes);
+            _identity, term ?? _term, ++_revision, Generation, _lanes, _expected, Known(), committed, LastStep, LostLanes,
+            _stopping);
         actions.Add(new CoordinatorAction.Store(_writing));
     }
 
+    /// <summary>
+    /// Stops the run as soon as the store confirms that this activation is the one in charge: one that has been left behind sees
+    /// everybody lost, and must not end what goes on without it [11].
+    /// </summary>
     private List<CoordinatorAction> Stop(string reason, List<CoordinatorAction> actions)
+    {
+        _stopping ??= reason;
+        if (_writing is null)
+            Write(_committed, actions);
+        return actions;
+    }
+
+    private List<CoordinatorAction> StopNow(string reason, List<CoordinatorAction> actions)
     {
         _phase = Phase.Stopped;
         actions.Add(new CoordinatorAction.Stop(reason));

@@ -1,0 +1,535 @@
+using System.Numerics;
+using Cluster.Collectives.Exchange;
+using Cluster.Collectives.Protocol;
+using Cluster.Collectives.Reduction;
+
+namespace Cluster.Collectives.Simulation;
+
+/// <summary>A part that is asked for, and what it was asked with.</summary>
+internal sealed record PartRequest(ExchangeKey Key, PartKind Kind, int Slice, int From, object Work);
+
+/// <summary>A part that comes: the values as they were when it was served, and the key that the server was at.</summary>
+internal sealed record PartReply(PartRequest Request, ExchangeKey Served, int Peer, ulong[] Values);
+
+/// <summary>A state on its way to a newcomer.</summary>
+internal sealed record StateCopy(CopyState Copy, int From, long Steps, ulong State);
+
+/// <summary>
+/// A process with a replica in it: drives the real <see cref="ReplicaStepMachine"/>, and stands in for engine, board and exchange with
+/// hashes, by the same rules (keys, waiting, staleness, slices with an owner each, the real tree).
+/// </summary>
+internal sealed class SimulatedReplica
+{
+    private readonly SimulatedWorld _world;
+    private readonly int _lanes;
+    private readonly LaneTree _tree;
+    private readonly List<PartRequest> _waiting = [];
+    private readonly ulong[] _laneGradients;
+    private readonly ulong[] _reduced = new ulong[Oracle.Slices];
+    private long _heldStep = -1, _usedStep = -1;
+    private uint _held, _used;
+    private ExchangeKey _key = new(1, 0, 0, -1);
+    private readonly uint[] _everComputed;
+    private long _forgottenStep = -1, _gradientOf = -1;
+    private uint _forgotten;
+    private LaneRange _shownLanes;
+    private bool _nodesShown;
+    private uint _reducedShown;
+    private Work? _work;
+    private string? _stateHash;
+
+    public SimulatedReplica(SimulatedWorld world, int index, int lanes)
+    {
+        (_world, Index, Name, _lanes) = (world, index, $"r{index}", lanes);
+        _tree = world.Tree;
+        _laneGradients = new ulong[lanes * Oracle.Slices];
+        _everComputed = new uint[world.Steps + 1];
+        State = world.Oracle.State(0);
+        Member = new Member(Name, Name);
+        Machine = new ReplicaStepMachine(Member, SimulatedWorld.Identity, 0);
+    }
+
+    public int Index { get; }
+
+    public string Name { get; }
+
+    public Member Member { get; }
+
+    public ReplicaStepMachine Machine { get; }
+
+    /// <summary>Whether the process exists.</summary>
+    public bool Alive { get; private set; } = true;
+
+    public bool Paused { get; set; }
+
+    /// <summary>Whether the membership has it for dead: it ends as soon as it learns of it.</summary>
+    public bool DeclaredDead { get; set; }
+
+    public long Applied { get; private set; }
+
+    public ulong State { get; private set; }
+
+    public List<(long Term, long Generation, long Step)> SaidReady { get; } = [];
+
+    /// <summary>The latest fence of any message that was handled.</summary>
+    public (long Term, long Generation) Seen { get; private set; }
+
+    /// <summary>What happens to a paused process, for later.</summary>
+    public List<SimulatedEvent> Deferred { get; } = [];
+
+    /// <summary>Whether it holds the state of that many steps, or all that it needs to get there.</summary>
+    public bool CanGoOn(long committed) => Alive && !DeclaredDead
+        && (Applied == committed || (Applied == committed - 1 && _gradientOf == Applied && SaidReady.Exists(r => r.Step == Applied)));
+
+    /// <summary>Whether it ever computed that lane of that step.</summary>
+    public bool HasComputed(long step, int lane) => (_everComputed[step] & (1u << lane)) != 0;
+
+    /// <summary>Lanes held that no COMMIT has used.</summary>
+    public int HeldUnused() => Alive ? BitOperations.PopCount(_held & ~(_usedStep == _heldStep ? _used : 0)) : 0;
+
+    /// <summary>A COMMIT was stored that these lanes of this replica went into.</summary>
+    public void Used(long step, LaneRange lanes)
+    {
+        // What went with it after its READY was not lost after all.
+        if (!Alive && _heldStep == step)
+            _world.Checker.LanesLost -= BitOperations.PopCount(_held & Mask(lanes));
+        else if (_forgottenStep == step)
+            _world.Checker.LanesLost -= BitOperations.PopCount(_forgotten & Mask(lanes));
+        if (_heldStep == step)
+            (_usedStep, _used) = (step, Mask(lanes));
+    }
+
+    public void Start() => Do(Machine.Start());
+
+    public void Die()
+    {
+        if (!Alive)
+            return;
+        _world.Checker.LanesLost += HeldUnused();
+        Alive = false;
+        _work = null;
+        foreach (var request in _waiting)
+            _world.Break(request, Index);
+        _waiting.Clear();
+        Deferred.Clear();
+    }
+
+    public void Remind() => Do(Machine.Remind());
+
+    public void Receive(object message)
+    {
+        var fence = FenceOf(message);
+        var past = fence.CompareTo(Seen) < 0;
+        if (past && _world.Bug == PlantedBug.ObeyOldCoordinator)
+            message = Refence(message, Seen);
+        else if (!past)
+            Seen = fence;
+        var actions = message switch
+        {
+            BeginStep begin => Machine.Receive(begin),
+            Commit commit => Machine.Receive(commit),
+            Query query => Machine.Receive(query),
+            CopyState copy => Machine.Receive(copy),
+            Evicted evicted => Machine.Receive(evicted),
+            string refusal => Machine.Refused(refusal),
+            _ => throw new InvalidOperationException(message.ToString()),
+        };
+        if (past && message is not string)
+            InvariantChecker.ReplicaHeardThePast(this, actions, message);
+        Do(actions);
+        if (_world.Bug == PlantedBug.ApplyTwice && message is Commit { Record: var again } && actions.Count == 0 && again.Steps == Applied && Applied > 0)
+            Apply(Applied - 1);
+    }
+
+    private void Do(IReadOnlyList<ReplicaAction> actions)
+    {
+        foreach (var action in actions)
+        {
+            switch (action)
+            {
+                case ReplicaAction.Apply apply:
+                    Apply(apply.Step);
+                    break;
+                case ReplicaAction.Work work:
+                    Begin(work.Begin);
+                    break;
+                case ReplicaAction.Abandon:
+                    _work = null;
+                    HideParts();
+                    break;
+                case ReplicaAction.Copy copy:
+                    Forget();
+                    (_work, Applied, _gradientOf, _stateHash) = (null, -1, -1, null);
+                    HideParts();
+                    _world.Send(EventKind.CopyAsked, _world.IndexOf(copy.From.Donor.Id), Index, 0, copy.From);
+                    _world.After(_world.CopyLimit, EventKind.CopyBroke, Index, Index, 0, copy.From);
+                    break;
+                case ReplicaAction.SendJoin send:
+                    Tell(send.Join with { StateHash = StateHash() });
+                    break;
+                case ReplicaAction.SendReport send:
+                    Tell(send.Report with { StateHash = StateHash() });
+                    break;
+                case ReplicaAction.SendReady send:
+                    SaidReady.Add((send.Ready.Term, send.Ready.Generation, send.Ready.Step));
+                    Tell(send.Ready);
+                    break;
+                case ReplicaAction.SendJoined send:
+                    Tell(send.Joined);
+                    break;
+                case ReplicaAction.SendCopyFailed send:
+                    Tell(send.Failed);
+                    break;
+                case ReplicaAction.SendPeerLost send:
+                    Tell(send.Lost);
+                    break;
+                case ReplicaAction.SendPresence send:
+                    Tell(send.Presence);
+                    break;
+                case ReplicaAction.Quit quit:
+                    _world.Note($"{Name} quits: {quit.Reason}");
+                    _world.Quit(this, quit.Reason);
+                    break;
+            }
+        }
+    }
+
+    private void Tell(object message) => _world.SendToCoordinator(Index, message);
+
+    private string StateHash() => Applied < 0 ? "" : _stateHash ??= Oracle.Text(State);
+
+    private void Apply(long step)
+    {
+        _world.Checker.Applied(this, step);
+        State = Oracle.Apply(State, _reduced[0], _reduced[1]);
+        Applied++;
+        (_stateHash, _work, _gradientOf) = (null, null, -1);
+        _world.Checker.StateIs(this);
+    }
+
+    private void Begin(BeginStep begin)
+    {
+        var place = 0;
+        while (begin.Members[place].Id != Name)
+            place++;
+        var range = begin.Assignment[place];
+        if (_heldStep != begin.Step)
+        {
+            Forget();
+            _heldStep = begin.Step;
+        }
+
+        // As NodeStore.Retain: what others compute now is dropped.
+        var outside = _held & ~Mask(range);
+        _world.Checker.LanesLost += BitOperations.PopCount(outside);
+        _held &= ~outside;
+        if (_world.Bug == PlantedBug.DropHeldLanes)
+            _held = 0;
+        var work = new Work(begin, place, new ExchangeKey(1, begin.Term, begin.Generation, begin.Step));
+        _work = work;
+        _gradientOf = -1;
+        Advance(work.Key);
+        ComputeNext(work);
+    }
+
+    /// <summary>Everything held is dropped; what no COMMIT used is lost.</summary>
+    private void Forget()
+    {
+        _world.Checker.LanesLost += HeldUnused();
+        if (_usedStep != _heldStep)
+            (_forgottenStep, _forgotten) = (_heldStep, _held);
+        (_heldStep, _held) = (-1, 0);
+    }
+
+    private void ComputeNext(Work work)
+    {
+        var range = work.Begin.Assignment[work.Place];
+        for (var lane = range.Start; lane < range.End; lane++)
+        {
+            if ((_held & (1u << lane)) != 0)
+                continue;
+            _world.After(3 + _world.Draw(6), EventKind.LaneDone, Index, Index, lane, work);
+            return;
+        }
+
+        (_nodesShown, _shownLanes) = (true, range);
+        Serve();
+        var members = work.Begin.Members.Count;
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+        {
+            var owner = EvenSplit.PartOf(Oracle.Slices, members, slice);
+            if (owner != work.Place)
+            {
+                Ask(work, owner, PartKind.Reduced, slice);
+                continue;
+            }
+
+            work.Missing[slice] = 0;
+            for (var peer = 0; peer < members; peer++)
+            {
+                if (work.Begin.Assignment[peer].IsEmpty)
+                    continue;
+                if (peer == work.Place)
+                {
+                    work.Nodes[slice, peer] = Nodes(range, slice);
+                    continue;
+                }
+
+                work.Missing[slice]++;
+                Ask(work, peer, PartKind.Nodes, slice);
+            }
+
+            if (work.Missing[slice] == 0)
+                Fold(work, slice);
+        }
+    }
+
+    public void LaneDone(int lane, object payload)
+    {
+        var work = (Work)payload;
+        if (!ReferenceEquals(work, _work))
+            return;
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+            _laneGradients[lane * Oracle.Slices + slice] = Oracle.Lane(State, work.Begin.Step, lane, slice);
+        _held |= 1u << lane;
+        _everComputed[work.Begin.Step] |= 1u << lane;
+        _world.Checker.LanesComputed++;
+        if (_world.Bug == PlantedBug.SkipLostLanes && work.Begin.Generation > 1)
+        {
+            for (var left = 0; left < _lanes; left++)
+                _held |= Mask(work.Begin.Assignment[work.Place]) & (1u << left);
+        }
+
+        ComputeNext(work);
+    }
+
+    private void Ask(Work work, int peer, PartKind kind, int slice) => _world.SendData(
+        EventKind.PartAsked, _world.IndexOf(work.Begin.Members[peer].Id), Index, new PartRequest(work.Key, kind, slice, Index, work));
+
+    /// <summary>A peer asks for a part: it is served, waits, or the peer has been left behind.</summary>
+    public void PartAsked(PartRequest request)
+    {
+        if (_world.Bug == PlantedBug.StaleParts && _nodesShown && request.Kind == PartKind.Nodes)
+            Reply(request);
+        else if (request.Key.CompareTo(_key) < 0)
+            _world.Break(request, Index);
+        else if (request.Key == _key && IsShown(request))
+            Reply(request);
+        else
+            _waiting.Add(request);
+    }
+
+    private void Advance(ExchangeKey key)
+    {
+        _key = key;
+        HideParts();
+        for (var i = _waiting.Count - 1; i >= 0; i--)
+        {
+            if (_waiting[i].Key.CompareTo(key) >= 0)
+                continue;
+            _world.Break(_waiting[i], Index);
+            _waiting.RemoveAt(i);
+        }
+    }
+
+    private void HideParts() => (_nodesShown, _reducedShown) = (false, 0);
+
+    private void Serve()
+    {
+        for (var i = _waiting.Count - 1; i >= 0; i--)
+        {
+            if (_waiting[i].Key != _key || !IsShown(_waiting[i]))
+                continue;
+            Reply(_waiting[i]);
+            _waiting.RemoveAt(i);
+        }
+    }
+
+    private bool IsShown(PartRequest request) =>
+        request.Kind == PartKind.Nodes ? _nodesShown : (_reducedShown & (1u << request.Slice)) != 0;
+
+    private void Reply(PartRequest request)
+    {
+        ulong[] values = request.Kind == PartKind.Reduced ? [_reduced[request.Slice]] : Nodes(_shownLanes, request.Slice);
+        _world.SendData(EventKind.PartCame, request.From, Index, new PartReply(request, _key, Index, values));
+    }
+
+    public void PartCame(PartReply reply)
+    {
+        var work = (Work)reply.Request.Work;
+        if (!ReferenceEquals(work, _work))
+            return;
+        if (reply.Served != work.Key)
+            InvariantChecker.Broken($"{Name} at {work.Key} was given a part of {reply.Served}");
+        var slice = reply.Request.Slice;
+        if (reply.Request.Kind == PartKind.Reduced)
+        {
+            _reduced[slice] = reply.Values[0];
+            SliceDone(work, slice);
+            return;
+        }
+
+        var place = 0;
+        while (_world.IndexOf(work.Begin.Members[place].Id) != reply.Peer)
+            place++;
+        if (work.Nodes[slice, place] is not null)
+            return;
+        work.Nodes[slice, place] = reply.Values;
+        if (--work.Missing[slice] == 0)
+            Fold(work, slice);
+    }
+
+    public void PartBroke(PartRequest request, int peer)
+    {
+        if (ReferenceEquals(request.Work, _work))
+            Do(Machine.Lost(_work!.Begin, $"r{peer}", "the connection broke"));
+    }
+
+    /// <summary>The peers that a reduction waits for, where their heartbeats have stopped.</summary>
+    public void CheckHeartbeats()
+    {
+        if (_work is not { } work || work.Done != 0)
+            return;
+        foreach (var member in work.Begin.Members)
+        {
+            var peer = _world.IndexOf(member.Id);
+            if (peer != Index && !_world.HeartbeatArrives(peer, Index))
+            {
+                Do(Machine.Lost(work.Begin, member.Id, "no heartbeat"));
+                return;
+            }
+        }
+    }
+
+    private void Fold(Work work, int slice)
+    {
+        var (nodes, additions) = _world.Layout(work.Begin.Assignment);
+        Span<ulong> values = stackalloc ulong[nodes];
+        var next = 0;
+        for (var place = 0; place < work.Begin.Members.Count; place++)
+        {
+            if (work.Nodes[slice, place] is not { } part)
+                continue;
+            foreach (var value in part)
+                values[next++] = value;
+        }
+
+        if (_world.Bug == PlantedBug.LeftFold)
+        {
+            for (var i = 1; i < nodes; i++)
+                values[0] = Oracle.Add(values[0], values[i]);
+        }
+        else
+        {
+            foreach (var addition in additions)
+                values[addition.Left] = Oracle.Add(values[addition.Left], values[addition.Right]);
+        }
+
+        _reduced[slice] = values[0];
+        _reducedShown |= 1u << slice;
+        Serve();
+        SliceDone(work, slice);
+    }
+
+    private void SliceDone(Work work, int slice)
+    {
+        work.Slices |= 1u << slice;
+        if (work.Slices != (1u << Oracle.Slices) - 1 || work.Done != 0)
+            return;
+        work.Done = 1;
+        _gradientOf = work.Begin.Step;
+        var losses = new double[work.Begin.Assignment[work.Place].Count];
+        Do(Machine.Reduced(work.Begin, Oracle.GradientHash(_reduced[0], _reduced[1]), losses, 0));
+        if (_world.Bug == PlantedBug.ApplyUncommitted && work.Begin.Step == Applied)
+            Apply(Applied);
+    }
+
+    /// <summary>The values of the maximal nodes of some own lanes.</summary>
+    private ulong[] Nodes(LaneRange range, int slice)
+    {
+        var nodes = _world.MaximalNodes(range);
+        var values = new ulong[nodes.Count];
+        for (var i = 0; i < values.Length; i++)
+            values[i] = Node(nodes[i].Start, nodes[i].Count, slice);
+        return values;
+    }
+
+    private ulong Node(int start, int count, int slice)
+    {
+        if (count == 1)
+            return _laneGradients[start * Oracle.Slices + slice];
+        var left = (int)BitOperations.RoundUpToPowerOf2((uint)count) / 2;
+        return Oracle.Add(Node(start, left, slice), Node(start + left, count - left, slice));
+    }
+
+    /// <summary>A newcomer asks for this replica's state.</summary>
+    public void CopyAsked(CopyState copy, int from)
+    {
+        if (Applied == copy.Committed.Steps || _world.Bug == PlantedBug.TrustCopy)
+            _world.After(5 + _world.Draw(20), EventKind.CopyReadAgain, Index, from, 0, new StateCopy(copy, from, Applied, State));
+        else
+            _world.SendData(EventKind.CopyBroke, from, Index, copy);
+    }
+
+    /// <summary>The end of reading it: what has changed meanwhile has torn the copy.</summary>
+    public void CopyReadAgain(StateCopy copy)
+    {
+        if (Applied != copy.Steps)
+            copy = copy with { State = Oracle.Mix(copy.State, State) };
+        _world.SendData(EventKind.CopyCame, copy.From, Index, copy);
+    }
+
+    public void CopyCame(StateCopy copy)
+    {
+        var actions = Machine.Copied(copy.Copy, _world.Bug == PlantedBug.TrustCopy ? copy.Copy.StateHash : Oracle.Text(copy.State));
+        if (actions is [ReplicaAction.SendJoined])
+        {
+            (State, Applied, _stateHash) = (copy.State, copy.Copy.Committed.Steps, null);
+            _world.Checker.StateIs(this);
+        }
+
+        Do(actions);
+    }
+
+    public void CopyBroke(CopyState copy) => Do(Machine.CopyFailed(copy, "the donor cannot be read"));
+
+    private static uint Mask(LaneRange range) => (uint)((1UL << range.End) - (1UL << range.Start));
+
+    private static (long Term, long Generation) FenceOf(object message) => message switch
+    {
+        BeginStep m => (m.Term, m.Generation),
+        Commit m => (m.Term, m.Generation),
+        Query m => (m.Term, m.Generation),
+        CopyState m => (m.Term, m.Generation),
+        Evicted m => (m.Term, m.Generation),
+        _ => (long.MaxValue, 0),
+    };
+
+    private static object Refence(object message, (long Term, long Generation) fence) => message switch
+    {
+        BeginStep m => m with { Term = fence.Term, Generation = fence.Generation },
+        Commit m => m with { Term = fence.Term, Generation = fence.Generation },
+        Query m => m with { Term = fence.Term, Generation = fence.Generation },
+        CopyState m => m with { Term = fence.Term, Generation = fence.Generation },
+        Evicted m => m with { Term = fence.Term, Generation = fence.Generation },
+        _ => message,
+    };
+
+    /// <summary>A begun step.</summary>
+    private sealed class Work(BeginStep begin, int place, ExchangeKey key)
+    {
+        public BeginStep Begin { get; } = begin;
+
+        public int Place { get; } = place;
+
+        public ExchangeKey Key { get; } = key;
+
+        public int[] Missing { get; } = new int[Oracle.Slices];
+
+        public ulong[]?[,] Nodes { get; } = new ulong[]?[Oracle.Slices, begin.Members.Count];
+
+        public uint Slices { get; set; }
+
+        public int Done { get; set; }
+    }
+}
