@@ -37,7 +37,7 @@ internal sealed class PeerConnection : IAsyncDisposable
     private SegmentReader? _segment;
     private Task? _running;
     private Exception? _failure;
-    private long _heard, _request;
+    private long _heard, _framesHeard, _request;
 
     /// <param name="endPoint">The peer's server.</param>
     /// <param name="secret">The run's secret.</param>
@@ -61,6 +61,9 @@ internal sealed class PeerConnection : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Frames that the peer has sent and that were accepted.</summary>
+    public long FramesHeard => Volatile.Read(ref _framesHeard);
 
     private TimeSpan Beat => _limit == Timeout.InfiniteTimeSpan ? _limit : _limit / Beats;
 
@@ -198,6 +201,7 @@ internal sealed class PeerConnection : IAsyncDisposable
             await ReadAsync(_head).ConfigureAwait(false);
             if (!_session.TryOpen(_head, out var frame, out var problem))
                 throw new InvalidDataException(problem);
+            Interlocked.Increment(ref _framesHeard);
             if (frame.Kind == FrameKind.Pong)
                 continue;
             Pending? pending;

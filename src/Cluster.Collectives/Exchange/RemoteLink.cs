@@ -46,6 +46,9 @@ public sealed class RemoteLink : IPeerLink
     /// <summary>How parts get here.</summary>
     public Transport Transport => (Transport)Volatile.Read(ref _transport);
 
+    /// <summary>Frames that the peer has sent and that were accepted.</summary>
+    internal long FramesHeard => _nodes.FramesHeard + _reduced.FramesHeard;
+
     /// <inheritdoc/>
     public bool Copies => Transport != Transport.SharedMemory;
 

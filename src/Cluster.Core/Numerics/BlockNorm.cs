@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Cluster.Core.Numerics;
@@ -15,15 +16,15 @@ public static class BlockNorm
     /// <param name="block">At most <see cref="Block"/> numbers.</param>
     public static double Squares(ReadOnlySpan<float> block)
     {
+        if (block.Length % Vector512<float>.Count != 0)
+            return Squares(Padded(block));
         Vector512<double> lower = default, upper = default;
-        for (; block.Length >= Vector512<float>.Count; block = block[Vector512<float>.Count..])
-            Accumulate(Vector512.Create(block), ref lower, ref upper);
-        if (!block.IsEmpty)
+        ref var first = ref MemoryMarshal.GetReference(block);
+        for (nuint i = 0; i < (nuint)block.Length; i += (nuint)Vector512<float>.Count)
         {
-            // Zeros at the end of a shorter vector change no sum.
-            Span<float> padded = stackalloc float[Vector512<float>.Count];
-            block.CopyTo(padded);
-            Accumulate(Vector512.Create((ReadOnlySpan<float>)padded), ref lower, ref upper);
+            var (a, b) = Vector512.Widen(Vector512.LoadUnsafe(ref first, i));
+            lower = Vector512.FusedMultiplyAdd(a, a, lower);
+            upper = Vector512.FusedMultiplyAdd(b, b, upper);
         }
 
         return Vector512.Sum(lower + upper);
@@ -47,10 +48,11 @@ public static class BlockNorm
         return Math.Sqrt(total);
     }
 
-    private static void Accumulate(Vector512<float> values, ref Vector512<double> lower, ref Vector512<double> upper)
+    /// <summary>Zeros at the end change no sum. Only a vector's last block may need them.</summary>
+    private static float[] Padded(ReadOnlySpan<float> block)
     {
-        var (a, b) = Vector512.Widen(values);
-        lower = Vector512.FusedMultiplyAdd(a, a, lower);
-        upper = Vector512.FusedMultiplyAdd(b, b, upper);
+        var padded = new float[(block.Length + Vector512<float>.Count - 1) / Vector512<float>.Count * Vector512<float>.Count];
+        block.CopyTo(padded);
+        return padded;
     }
 }
