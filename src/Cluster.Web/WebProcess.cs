@@ -35,7 +35,7 @@ public static class WebProcess
             await using var app = Create(args, out var address);
             var stopping = app.Lifetime.ApplicationStopping;
             var page = address.AbsoluteUri;
-            await Console.Out.WriteLineAsync($"Training is live at {page} as soon as a silo runs. Ctrl-C ends this process.");
+            await Console.Out.WriteLineAsync($"Training is live at {page} as soon as a silo runs.");
             app.Lifetime.ApplicationStarted.Register(() => Console.Out.WriteLine(ReadyLine.Of(Name, page)));
             try
             {

@@ -64,6 +64,8 @@ internal static class ClusterContract
         contract["Logging:LogLevel:Microsoft.Hosting.Lifetime"] = "Warning";
         contract["Logging:LogLevel:Polly"] = "Warning";
         contract["Logging:LogLevel:Orleans.Runtime.Silo"] = "Error";
+        // Counts the time since the machine was started as its first pause.
+        contract["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error";
         return contract;
     }
 
