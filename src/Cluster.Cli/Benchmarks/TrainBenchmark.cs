@@ -60,8 +60,7 @@ internal static class TrainBenchmark
             var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             var after = await StatesAsync(warmUp + steps);
             var memoryEnd = Environment.WorkingSet;
-            foreach (var replica in keys)
-                await cluster.Grains.GetGrain<IReplicaGrain>(replica).StopAsync();
+            await coordinator.EndAsync();
             var perStep = new PretrainingSchedule(recipe)[0].Tokens;
             var rate = perStep * steps / seconds;
             var coordination = after.Zip(before, (a, b) => a.CoordinationSeconds - b.CoordinationSeconds).Min() / seconds;

@@ -53,6 +53,19 @@ public class ReplicaWorkerTests
         Assert.True(run.LostLanes > 0, "nothing was lost: the kill came too late to test anything");
     }
 
+    [Fact]
+    public async Task Train_NewcomerWithoutState_CopiesAPeersAndChangesNoBit()
+    {
+        var alone = await new Run(6, 2, Precision.Fp32).Train();
+        var run = new Run(6, 2, Precision.Fp32) { JoinAtStep = 2 };
+        var joined = await run.Train();
+
+        Assert.Equal((1, 1), (run.Joined, run.Stalled));
+        Assert.Equal(alone.Weights, joined.Weights);
+        Assert.Equal(alone.Losses, joined.Losses);
+        Assert.Equal(alone.Lanes, joined.Lanes);
+    }
+
     private sealed record Outcome(string Weights, string Losses, long Lanes);
 
     /// <summary>Workers and a coordinator in one process; only the sockets are real.</summary>
@@ -61,7 +74,7 @@ public class ReplicaWorkerTests
         private static readonly byte[] s_secret = [4, 2];
         private readonly Lock _gate = new();
         private readonly Dictionary<string, ReplicaWorker> _workers = new(StringComparer.Ordinal);
-        private readonly Dictionary<string, ExchangeBoard> _boards = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, (ExchangeBoard Gradients, ExchangeBoard State)> _boards = new(StringComparer.Ordinal);
         private readonly Dictionary<string, TcpExchangeServer> _servers = new(StringComparer.Ordinal);
         private readonly List<double> _losses = [];
         private readonly HashSet<string> _dead = new(StringComparer.Ordinal);
@@ -74,6 +87,12 @@ public class ReplicaWorkerTests
 
         public long KillAtStep { get; init; } = -1;
 
+        public long JoinAtStep { get; init; } = -1;
+
+        public long Joined => _coordinator!.JoinedReplicas;
+
+        public long Stalled => _coordinator!.StalledSteps;
+
         public long SwappedStep { get; init; } = -1;
 
         public long LostLanes => _coordinator!.LostLanes;
@@ -83,17 +102,9 @@ public class ReplicaWorkerTests
             lock (_gate)
             {
                 _coordinator = new StepCoordinator(1);
-                Tell(c => c.StartJob(null, new RunIdentity("0000000000000001"), lanes, replicas, new CommitRecord(0, 0, "", 0), Steps));
+                Tell(c => c.StartJob(null, new RunIdentity("1"), lanes, replicas, new CommitRecord(0, 0, "", 0), Steps));
                 for (var i = 0; i < replicas; i++)
-                {
-                    var id = $"r{i}";
-                    var board = _boards[id] = new ExchangeBoard(1);
-                    if (Sockets)
-                        _servers[id] = new TcpExchangeServer(board, new IPEndPoint(IPAddress.Loopback, 0), s_secret);
-                    _workers[id] = new ReplicaWorker(new Member(id, Sockets ? _servers[id].EndPoint.ToString() : id), 1, lanes, 1 << 12,
-                        new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), null, 0, 32, 16),
-                        this, this, board, Connect);
-                }
+                    StartWorker($"r{i}", 0);
             }
 
             await _finished.Task.WaitAsync(TimeSpan.FromSeconds(60));
@@ -127,10 +138,42 @@ public class ReplicaWorkerTests
 
         public IReadOnlyList<MicroBatch> Validation(int lane) => Lane(1_000_000, lane);
 
-        public void Join(Join join) => Tell(c => c.Receive(join));
-
-        public void Ready(Ready ready)
+        public void Send(ReplicaAction message)
         {
+            switch (message)
+            {
+                case ReplicaAction.SendJoin send:
+                    Tell(c => c.Receive(send.Join));
+                    break;
+                case ReplicaAction.SendReport send:
+                    Tell(c => c.Receive(send.Report));
+                    break;
+                case ReplicaAction.SendJoined send:
+                    Tell(c => c.Receive(send.Joined));
+                    break;
+                case ReplicaAction.SendCopyFailed send:
+                    Tell(c => c.Receive(send.Failed));
+                    break;
+                case ReplicaAction.SendReady send:
+                    Ready(send.Ready);
+                    break;
+                case ReplicaAction.SendPeerLost send:
+                    PeerLost(send.Lost);
+                    break;
+            }
+        }
+
+        private void Ready(Ready ready)
+        {
+            if (ready.Member == "r0" && ready.Step == JoinAtStep)
+            {
+                lock (_gate)
+                {
+                    if (!_workers.ContainsKey("newcomer"))
+                        StartWorker("newcomer", -1);
+                }
+            }
+
             if (ready.Member == $"r{Victim}" && ready.Step == KillAtStep)
             {
                 // Dead after its READY was due but before it was sent; peers wait for its slices at the next attempt.
@@ -147,20 +190,31 @@ public class ReplicaWorkerTests
             Tell(c => c.Receive(ready));
         }
 
-        public void PeerLost(string reporter, string lost, long generation, string reason)
+        private void PeerLost(PeerLost lost)
         {
             lock (_gate)
             {
-                if (_dead.Contains(reporter))
+                if (_dead.Contains(lost.Reporter))
                     return;
             }
 
-            Tell(c => c.Generation == generation ? c.Lose(lost, reason) : []);
+            Tell(c => c.Generation == lost.Generation ? c.Lose(lost.Lost, lost.Reason) : []);
         }
 
         public void Failed(string member, Exception error) => _finished.TrySetException(error);
 
-        private IPeerLink Connect(Member member) => Sockets ? new RemoteLink(IPEndPoint.Parse(member.Address), s_secret) : new InProcessLink(_boards[member.Id]);
+        private void StartWorker(string id, long steps)
+        {
+            var (gradients, state) = _boards[id] = (new ExchangeBoard(1), new ExchangeBoard(StateTransfer.RunOf(1)));
+            if (Sockets)
+                _servers[id] = new TcpExchangeServer(gradients, new IPEndPoint(IPAddress.Loopback, 0), s_secret);
+            _workers[id] = new ReplicaWorker(new Member(id, Sockets ? _servers[id].EndPoint.ToString() : id), 1, lanes, 1 << 12,
+                new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), null, steps, 32, 16, new RunIdentity("1")),
+                this, this, new ReplicaExchange(gradients, state, Connect, member => new InProcessLink(_boards[member.Id].State)));
+        }
+
+        private IPeerLink Connect(Member member) =>
+            Sockets ? new RemoteLink(IPEndPoint.Parse(member.Address), s_secret) : new InProcessLink(_boards[member.Id].Gradients);
 
         private void Tell(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> say)
         {
@@ -185,6 +239,13 @@ public class ReplicaWorkerTests
                         case CoordinatorAction.SendCommit send:
                             foreach (var member in send.To)
                                 _workers[member.Id].Post(send.Commit);
+                            break;
+                        case CoordinatorAction.SendQuery send:
+                            foreach (var member in send.To)
+                                _workers[member.Id].Post(send.Query);
+                            break;
+                        case CoordinatorAction.SendCopy send:
+                            _workers[send.To.Id].Post(send.Copy);
                             break;
                         case CoordinatorAction.Stop stop:
                             _finished.TrySetException(new InvalidOperationException(stop.Reason));
