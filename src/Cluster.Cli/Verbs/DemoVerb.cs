@@ -50,7 +50,7 @@ public static class DemoVerb
                 if (path is not null || !run.Exists)
                     RunSetup.CheckCorpus(path);
                 var recipe = run.Exists ? RunList.Recipe(run) : NamedRecipes.Get("demo");
-                await RunVerbs.RunAsync(environment, new RunRequest
+                await RunVerbs.RunAsync(environment, environment.RunHost(), new RunRequest
                 {
                     Folder = run,
                     Recipe = recipe,

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Cluster.Cli.Hosting;
+using Cluster.Cli.Hosting.Local;
 using Cluster.Cli.Rendering;
 using Cluster.Cli.Runs;
 using Cluster.Core.Errors;
@@ -25,14 +26,18 @@ public static class TrainVerb
         var folder = new Option<string>("--out") { Description = "The folder of the run.", HelpName = "DIR", Required = true };
         var resume = new Option<bool>("--resume") { Description = "Go on with the run in --out, by its own recipe." };
         var webPort = Options.WebPort();
+        var cluster = new Option<bool>("--cluster") { Description = "Train on the cluster that `up` started; --replicas are then those of every silo, 1 if not given." };
+        var runs = Options.Runs();
         var json = Options.Json();
-        var command = new Command("train", "Train a model by a recipe.") { recipe, corpus, set, depth, replicas, steps, seed, folder, resume, webPort, json };
+        var command = new Command("train", "Train a model by a recipe.") { recipe, corpus, set, depth, replicas, steps, seed, folder, resume, webPort, cluster, runs, json };
         command.SetAction(async (parsed, _) =>
         {
             var run = new RunFolder(parsed.GetRequiredValue(folder));
             RunSetup.CheckCommon(parsed.GetValue(replicas), parsed.GetValue(webPort));
             Options.Check("--steps", parsed.GetValue(steps), 1, 100_000_000);
             RunSetup.CheckFolder(run);
+            var onCluster = parsed.GetValue(cluster);
+            var host = onCluster ? new ClusterRunHost(new ClusterFolder(parsed.GetRequiredValue(runs)).Running(environment.Command), environment.Command) : environment.RunHost();
             var wanted = new Wanted(parsed.GetValue(recipe), parsed.GetValue(depth), parsed.GetValue(set)!, parsed.GetValue(seed));
             var resolved = run.Exists
                 ? parsed.GetValue(resume) ? wanted.CheckAgainst(RunList.Recipe(run), run) : throw new UserErrorException(
@@ -40,12 +45,12 @@ public static class TrainVerb
                 : wanted.Resolve(run);
             if (parsed.GetValue(corpus) is { } path || !run.Exists)
                 RunSetup.CheckCorpus(parsed.GetValue(corpus));
-            var summary = await RunVerbs.RunAsync(environment, new RunRequest
+            var summary = await RunVerbs.RunAsync(environment, host, new RunRequest
             {
                 Folder = run,
                 Recipe = resolved,
                 CorpusPath = parsed.GetValue(corpus),
-                Replicas = RunSetup.Replicas(parsed.GetValue(replicas), resolved),
+                Replicas = onCluster ? parsed.GetValue(replicas) ?? 1 : RunSetup.Replicas(parsed.GetValue(replicas), resolved),
                 Silos = RunSetup.EmbeddedSilo,
                 StopAfter = parsed.GetValue(steps),
             }, parsed.GetValue(webPort), [.. Arguments(parsed), .. parsed.GetValue(resume) ? (string[])[] : ["--resume"]], onError: parsed.GetValue(json));

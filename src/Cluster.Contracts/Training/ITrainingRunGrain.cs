@@ -39,6 +39,14 @@ public interface ITrainingRunGrain : IGrainWithStringKey
     [Alias("Wait"), AlwaysInterleave]
     Task<TrainingStatus> WaitAsync(long after);
 
+    /// <summary>Where it is, at once and without metrics; null before it begins.</summary>
+    [Alias("GetStatus"), AlwaysInterleave]
+    Task<TrainingStatus?> GetStatusAsync();
+
+    /// <summary>What it works on or worked on last; null before it begins.</summary>
+    [Alias("GetRequest"), AlwaysInterleave]
+    Task<TrainingRunRequest?> GetRequestAsync();
+
     /// <summary>Let the present state write something; null where no replica could.</summary>
     [Alias("Sample"), AlwaysInterleave]
     Task<SampleReply?> SampleAsync(SampleRequest request);

@@ -58,6 +58,7 @@ public static class SiloProcess
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
         builder.Services.AddSingleton(new ExchangeHub(Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback));
         builder.Services.AddSingleton<TrainingInstruments>();
+        builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddSingleton<LocalReplicas>();
         builder.Services.AddSingleton<IReplicaDrain>(services => services.GetRequiredService<LocalReplicas>());

@@ -18,7 +18,12 @@ public sealed record RunRequest
     /// <summary>Replicas of a training stage, at least 1.</summary>
     public int Replicas { get; init; } = 1;
 
-    /// <summary>Names of the silos that replicas are spread over, in turn; at least one.</summary>
+    /// <summary>
+    /// Replicas on every silo that trains, whichever those are at the time; 0 where they are as many as said above, on the silos named below.
+    /// </summary>
+    public int SlotsPerSilo { get; init; }
+
+    /// <summary>Names of the silos that replicas are spread over, in turn; at least one where there are no slots per silo.</summary>
     public required IReadOnlyList<string> Silos { get; init; }
 
     /// <summary>Pre-training stops after this many steps while its schedule stays the recipe's; null goes to its end.</summary>

@@ -23,6 +23,7 @@ using Cluster.Model.Runtime;
 using Cluster.Model.Training;
 using Cluster.Silo.Inference;
 using Cluster.Silo.Reports;
+using Cluster.Silo.Training;
 
 namespace Cluster.Silo.Stages;
 
@@ -42,13 +43,21 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
 
     /// <summary>Runs or goes on with a run.</summary>
     /// <exception cref="UserErrorException">Something that the user gave, or the machine, is not as it must be; what is done stays.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled; it can go on later.</exception>
-    public async Task<RunSummary> RunAsync(RunRequest request, IRunObserver observer, CancellationToken cancellation)
+    /// <param name="request">What to do.</param>
+    /// <param name="observer">Told what happens.</param>
+    /// <param name="cancellation">Ends the work after the step at hand.</param>
+    /// <param name="leave">Ends watching only: training goes on, and another runner takes up the run.</param>
+    /// <exception cref="OperationCanceledException">The run was cancelled, or left; it can go on later.</exception>
+    public async Task<RunSummary> RunAsync(RunRequest request, IRunObserver observer, CancellationToken cancellation, CancellationToken leave = default)
     {
         var reporter = new RunGrainObserver(grains.GetGrain<IRunGrain>(request.Folder.Name), request.Folder.Name, observer);
         try
         {
-            return await new Work(this, request, new SerialObserver(reporter), cancellation).RunAsync();
+            return await new Work(this, request, new SerialObserver(reporter), cancellation, leave).RunAsync();
+        }
+        catch (OperationCanceledException) when (leave.IsCancellationRequested)
+        {
+            throw;
         }
         catch (OperationCanceledException)
         {
@@ -67,7 +76,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
     /// <summary>One request at work.</summary>
-    private sealed class Work(StageRunner runner, RunRequest request, SerialObserver observer, CancellationToken cancellation)
+    private sealed class Work(StageRunner runner, RunRequest request, SerialObserver observer, CancellationToken cancellation, CancellationToken leave)
     {
         private readonly RunFolder _folder = request.Folder;
         private Recipe _recipe = request.Recipe;
@@ -245,12 +254,20 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             var schedule = StageSchedule.Of(_recipe, stage);
             var last = stage == StageNames.Pretraining && StopsEarly ? request.StopAfter!.Value : schedule.Steps;
             var key = TrainingJob.KeyOf(_folder.Name, stage);
+            var training = runner.Grains.GetGrain<ITrainingRunGrain>(key);
+            var input = StageLog.HashOf(RecipeJson.Hash(_recipe), Count(last));
+            if (await IsTrainingAsync(training))
+            {
+                // It never stopped: only whoever watched it was lost.
+                observer.StageStarted(stage, "goes on");
+                return await TrainedAsync(training, stage, schedule, last, input);
+            }
+
             var checkpoints = runner.Grains.GetGrain<ICheckpointGrain>(key);
             await checkpoints.OpenAsync(new CheckpointFolder(_folder.Path, stage, _recipe.Training.KeepCheckpoints, RecipeJson.Hash(_recipe)));
             var found = await checkpoints.FindLatestAsync();
             foreach (var warning in found.Warnings)
                 observer.Warned(warning);
-            var input = StageLog.HashOf(RecipeJson.Hash(_recipe), Count(last));
             var checkpoint = found.Checkpoint;
             if (checkpoint is not null && _log.Find(stage, input) is { } done && done.OutputSha256 == checkpoint.WeightsSha256)
             {
@@ -271,12 +288,22 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             }
 
             observer.StageStarted(stage, checkpoint is null ? $"{Count(last)} steps on {request.Replicas} replicas" : $"goes on after step {Count(checkpoint.Steps)} of {Count(last)}");
-            var replicas = Enumerable.Range(0, request.Replicas)
-                .Select(i => new ReplicaKey(key, request.Silos[i % request.Silos.Count], i / request.Silos.Count).ToString()).ToArray();
+            string[] replicas = request.SlotsPerSilo > 0 ? [] : [.. Enumerable.Range(0, request.Replicas)
+                .Select(i => new ReplicaKey(key, request.Silos[i % request.Silos.Count], i / request.Silos.Count).ToString())];
             var job = new TrainingJob(_folder.Name, stage, RecipeJson.Canonical(_recipe), _folder.Path, replicas, checkpoint?.Steps ?? 0, last,
-                checkpoint?.Path ?? startFrom, RandomNumberGenerator.GetBytes(32));
-            var training = runner.Grains.GetGrain<ITrainingRunGrain>(key);
+                checkpoint?.Path ?? startFrom, RandomNumberGenerator.GetBytes(32), request.SlotsPerSilo);
             await training.StartAsync(new TrainingRunRequest(job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak));
+            return await TrainedAsync(training, stage, schedule, last, input);
+        }
+
+        /// <summary>Whether the stage is being trained for this very recipe.</summary>
+        private async Task<bool> IsTrainingAsync(ITrainingRunGrain training) =>
+            await training.GetStatusAsync() is { State: "running" or "paused" } && await training.GetRequestAsync() is { } other
+            && other.Job.RecipeJson == RecipeJson.Canonical(_recipe) && other.Job.RunPath == _folder.Path;
+
+        /// <summary>Watches a stage to its end.</summary>
+        private async Task<TrainingOutput> TrainedAsync(ITrainingRunGrain training, string stage, StageSchedule schedule, long last, string input)
+        {
             var status = await WatchAsync(training, stage, last);
             switch (status.State)
             {
@@ -312,7 +339,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             await using var cancelling = cancellation.Register(() => training.CancelAsync().Ignore());
             while (true)
             {
-                var status = await training.WaitAsync(seen);
+                var status = await GrainCalls.RetryAsync(() => training.WaitAsync(seen), leave).WaitAsync(leave);
                 seen = status.Next;
                 foreach (var line in status.Metrics)
                     observer.Trained(RunJson.Parse<MetricPoint>(line, "A line of metrics"), last);

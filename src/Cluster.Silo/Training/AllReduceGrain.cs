@@ -2,6 +2,7 @@
 // are the coordinator's.
 using System.Diagnostics;
 using Cluster.Collectives.Protocol;
+using Cluster.Contracts.Runs;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
 using Cluster.Silo.Hosting;
@@ -218,7 +219,10 @@ public sealed partial class AllReduceGrain(
                 GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job with { FirstStep = -1, StartFrom = null }).Ignore();
         }
 
+        // The coordinator is called by its replicas wherever it is: from here the others come back.
         GrainFactory.GetGrain<ITrainingRunGrain>(job.Key).WakeAsync().Ignore();
+        if (job.SlotsPerSilo > 0)
+            GrainFactory.GetGrain<IRunDriverGrain>(job.Run).WakeAsync().Ignore();
     }
 
     private async Task FindStalledAsync()

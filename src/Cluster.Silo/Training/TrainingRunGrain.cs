@@ -157,10 +157,18 @@ public sealed partial class TrainingRunGrain(
         using var limit = new CancellationTokenSource(s_longPoll);
         while (_lines.Count <= after && _state is "running" or "paused" && !limit.IsCancellationRequested)
             await Wait(_changed, limit.Token);
-        return new TrainingStatus(
-            _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
-            _checkpoint, _validationLoss, _progress.Replicas.Count, _progress.LostLanes);
+        return Status(after);
     }
+
+    /// <inheritdoc/>
+    public Task<TrainingStatus?> GetStatusAsync() => Task.FromResult(state.State.Request is null ? null : Status(_lines.Count));
+
+    /// <inheritdoc/>
+    public Task<TrainingRunRequest?> GetRequestAsync() => Task.FromResult(state.State.Request);
+
+    private TrainingStatus Status(long after) => new(
+        _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
+        _checkpoint, _validationLoss, _progress.Replicas.Count, _progress.LostLanes);
 
     /// <inheritdoc/>
     public async Task<SampleReply?> SampleAsync(SampleRequest request)
