@@ -50,6 +50,7 @@ public sealed class ReplicaStepMachine
     public IReadOnlyList<ReplicaAction> Receive(BeginStep begin)
     {
         var actions = new List<ReplicaAction>(2);
+        var isNews = (begin.Term, begin.Generation).CompareTo(_fence) > 0;
         if (!Obey(begin.Term, begin.Generation, actions))
             return actions;
         if (Current is { } current && (current.Term, current.Generation) == (begin.Term, begin.Generation) && begin.Step <= current.Step)
@@ -60,8 +61,9 @@ public sealed class ReplicaStepMachine
             return actions;
         }
 
+        // A new generation begins with a step that is applied: the store has lost its COMMIT, and this replica can tell.
         if (begin.Step < Applied)
-            return actions;
+            return isNews ? Offer(actions) : actions;
         if (!CatchUp(begin.Committed, actions))
             return actions;
         if (begin.Step != Applied)

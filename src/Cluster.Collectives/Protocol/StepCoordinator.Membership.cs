@@ -52,13 +52,21 @@ public sealed partial class StepCoordinator
             return TakeStarter(join, actions);
         if (PlaceOf(id) >= 0)
         {
-            // Said before it was taken in; or else a member that cannot take the step at hand: it is a newcomer again.
+            // Said before it was taken in; or else a member that cannot take the step at hand.
             if (Generation == 0 || (join.Term, join.Generation).CompareTo((_term, Generation)) < 0)
                 return actions;
-            if (_members.Count > 1)
-                Depart(id, mayLive: true, actions);
-            else
+            if (join.Steps > _committed.Steps)
+            {
+                // It is ahead: the store has lost writes. Everyone is asked, as after a takeover [11].
+                SetEveryoneApart();
+                AtBoundary();
+                Advance(actions);
                 return actions;
+            }
+
+            if (_members.Count == 1)
+                return actions;
+            Depart(id, mayLive: true, actions);
         }
 
         Offered(member, join.Steps, join.StateHash);

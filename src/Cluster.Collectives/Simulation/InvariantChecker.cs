@@ -117,7 +117,8 @@ internal sealed class InvariantChecker(Oracle oracle)
     /// <summary>The run stopped; it may only where no state survives or the store has lost the run.</summary>
     public void Stopped(string reason, IReadOnlyList<SimulatedReplica> replicas, bool storeLostData)
     {
-        if (storeLostData)
+        // The state that a job begins with is not lost: whoever starts again has it.
+        if (storeLostData || _committed == 0)
             return;
         foreach (var replica in replicas)
         {

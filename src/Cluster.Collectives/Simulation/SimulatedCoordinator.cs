@@ -92,14 +92,13 @@ internal sealed class SimulatedCoordinator
         }
 
         _version = content.Version;
-        _lossesSeen = _world.Store.Losses;
         if (_read)
         {
             Do(_machine.StoreRead(content.Record));
             return;
         }
 
-        _read = true;
+        (_read, _lossesSeen) = (true, _world.Store.Losses);
         if (content.Record is { } record)
         {
             if (_world.Bug == PlantedBug.NoNewTerm)
@@ -130,7 +129,13 @@ internal sealed class SimulatedCoordinator
         }
     }
 
-    public void ProbeDone(string member, bool answered) => Do(answered ? _machine.ProbeAnswered(member) : _machine.ProbeFailed(member, "no answer"));
+    public void ProbeDone(string member, bool answered)
+    {
+        if (answered)
+            Do(_machine.ProbeAnswered(member));
+        else
+            Do(_world.Bug == PlantedBug.StallMeansDead ? _machine.Lose(member, "no answer") : _machine.ProbeFailed(member, "no answer"));
+    }
 
     /// <summary>The membership has a silo for dead.</summary>
     public void MemberDead(string member) => Do(_machine.Lose(member, "declared dead"));
@@ -268,7 +273,7 @@ internal sealed class SimulatedCoordinator
     }
 }
 
-/// <summary>A write on its way, with the step that it commits and how often the store had lost data when it was read last.</summary>
+/// <summary>A write on its way, with the step that it commits and how often the store had lost data when its activation began.</summary>
 internal sealed record Write(CoordinatorRecord Record, BeginStep? Begun, int LossesSeen);
 
 internal enum WriteOutcome

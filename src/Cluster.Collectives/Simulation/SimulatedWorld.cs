@@ -19,7 +19,7 @@ internal sealed class SimulatedWorld
     private const int Deadline = Calm + 20_000;
 
     private static readonly Oracle?[] s_oracles = new Oracle?[MaxLanes + 1];
-    private const int MaxLanes = 8, MaxSteps = 14;
+    private const int MaxLanes = 8, MaxSteps = 20;
     private readonly CounterRandom _random;
     private readonly EventQueue _events = new();
     private readonly List<SimulatedReplica> _replicas = [];
@@ -39,8 +39,8 @@ internal sealed class SimulatedWorld
     {
         (Seed, Bug) = (seed, options.Bug);
         _random = new CounterRandom(seed, RandomPurpose.Synthetic, 0);
-        Starters = 1 + Draw(4);
-        Lanes = Starters == 1 ? 1 + Draw(4) : 2 + Draw(MaxLanes - 1);
+        Starters = 1 + Draw(5);
+        Lanes = 1 + Draw(MaxLanes);
         Steps = 3 + Draw(MaxSteps - 2);
         FirstHalt = 1 + Draw(Steps);
         Tree = new LaneTree(Lanes);
@@ -518,11 +518,11 @@ internal sealed class SimulatedWorld
         var target = fault.Target % _replicas.Count;
         switch (fault.Kind)
         {
-            case FaultKind.Kill:
-                Kill(target);
-                return;
-            case FaultKind.KillCoordinator:
-                Kill(Host());
+            case FaultKind.Kill or FaultKind.KillCoordinator:
+                target = fault.Kind == FaultKind.Kill ? target : Host();
+                // The last one dies rarely: there is nothing to see after that.
+                if (fault.Target % 8 == 0 || _replicas.Exists(r => r.Alive && r.Index != target))
+                    Kill(target);
                 return;
             case FaultKind.Pause or FaultKind.PauseCoordinator:
                 target = fault.Kind == FaultKind.Pause ? target : Host();
@@ -635,7 +635,7 @@ internal sealed class SimulatedWorld
         var faults = new List<SimulatedFault>();
         var random = new CounterRandom(Seed, RandomPurpose.Synthetic, 1);
         ulong position = 0;
-        var count = Below(10);
+        var count = Below(13);
         // Half of the schedules have all their faults at once.
         var start = Below(2) == 0 ? -1 : Below(500);
         for (var i = 0; i < count; i++)
@@ -644,7 +644,7 @@ internal sealed class SimulatedWorld
             if (kind is FaultKind.StoreRollback or FaultKind.StoreEmptied && (!storeLosesData || Below(3) != 0))
                 kind = FaultKind.Kill;
             // Early faults meet the start, late ones a run at rest.
-            var time = start >= 0 ? 1 + start + Below(100) : 1 + Below(Below(4) == 0 ? 60 : 700);
+            var time = start >= 0 ? 1 + start + Below(100) : 1 + Below(Below(4) == 0 ? 60 : 900);
             faults.Add(new SimulatedFault(kind, time, Below(256), 20 + Below(400)));
             if (kind is FaultKind.Kill or FaultKind.KillCoordinator or FaultKind.Pause && Below(3) > 0)
                 faults.Add(new SimulatedFault(FaultKind.Join, time + Below(300), 0, 0));

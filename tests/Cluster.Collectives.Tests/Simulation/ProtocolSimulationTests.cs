@@ -5,50 +5,109 @@ namespace Cluster.Collectives.Tests.Simulation;
 public class ProtocolSimulationTests
 {
     [Fact]
-    public void Explore()
+    public void Run_TwentyThousandSchedules_KeepsEveryInvariant()
     {
-        var n = ulong.Parse(Environment.GetEnvironmentVariable("SEEDS") ?? "1000");
-        var watch = System.Diagnostics.Stopwatch.StartNew();
-        var failures = new List<SimulationResult>();
-        long events = 0, full = 0, dead = 0, act = 0, joined = 0, lost = 0, max = 0;
-        var stops = new Dictionary<string, int>();
-        for (ulong seed = ulong.Parse(Environment.GetEnvironmentVariable("FROM") ?? "0"), end = seed + n; seed < end; seed++)
+        long steps = 0, done = 0, stopped = 0, joined = 0, takeovers = 0, lost = 0;
+        for (ulong seed = 0; seed < 20_000; seed++)
         {
             var result = ProtocolSimulation.Run(seed, new SimulationOptions());
-            events += result.Events;
-            act += result.Activations; joined += result.Joined; lost += result.LanesLost; max = Math.Max(max, result.Events);
-            if (result.Stopped is null && result.Violation is null) { if (result.Done) full++; else dead++; }
             if (result.Violation is not null)
-                failures.Add(result);
-            if (result.Stopped is not null)
-                stops[result.Stopped[..Math.Min(40, result.Stopped.Length)]] = stops.GetValueOrDefault(result.Stopped[..Math.Min(40, result.Stopped.Length)]) + 1;
+                Assert.Fail(Words(ProtocolSimulation.Shrink(seed, new SimulationOptions())));
+            steps += result.Steps;
+            done += result.Done ? 1 : 0;
+            stopped += result.Stopped is null ? 0 : 1;
+            joined += result.Joined;
+            takeovers += result.Activations - 1;
+            lost += result.LanesLost;
         }
 
-        var text = new System.IO.StringWriter();
-        text.WriteLine($"{n} seeds {watch.Elapsed.TotalSeconds:F1} s, {events / (double)n:F0} events, {failures.Count} failures");
-        text.WriteLine($"reached {full}, all dead {dead}, activations {act / (double)n:F2}, joined {joined / (double)n:F2}, lost lanes {lost / (double)n:F2}, max events {max}");
-        foreach (var bug in Enum.GetValues<PlantedBug>())
-        {
-            if (bug == PlantedBug.None) continue;
-            ulong s = 0; SimulationResult? r = null; var found = 0;
-            for (; s < 2000; s++) { var x = ProtocolSimulation.Run(s, new SimulationOptions { Bug = bug }); if (x.Violation is not null) { r ??= x; found++; } }
-            text.WriteLine($"  BUG {bug}: {found}/2000, first {r?.Seed} {r?.Violation?[..Math.Min(150, r.Violation.Length)]}");
-        }
-        foreach (var (k, v) in stops)
-            text.WriteLine($"  stop {v}: {k}");
-        foreach (var group in failures.GroupBy(f => new string(f.Violation!.Where(c => !char.IsDigit(c)).Take(60).ToArray())).OrderByDescending(g => g.Count()))
-            text.WriteLine($"  {group.Count()}: seed {group.First().Seed} {group.First().Violation}");
-        if (failures.Count > 0)
-        {
-            var pick = failures.MinBy(f => f.Faults.Count)!;
-            var small = ProtocolSimulation.Shrink(pick.Seed, new SimulationOptions());
-            text.WriteLine($"seed {small.Seed} {small.Violation}");
-            foreach (var f in small.Faults)
-                text.WriteLine("  " + f);
-            foreach (var line in small.Trace)
-                text.WriteLine(line);
-        }
-
-        File.WriteAllText("/tmp/explore.txt", text.ToString());
+        // The schedules are worth something only if they get somewhere and meet what they are about.
+        Assert.All([steps - 100_000, done - 14_000, stopped - 500, joined - 10_000, takeovers - 10_000, lost - 10_000], x => Assert.True(x > 0));
     }
+
+    [Fact]
+    public void Run_NoFaults_ReachesTheLastStepAndLosesNothing()
+    {
+        for (ulong seed = 0; seed < 500; seed++)
+        {
+            var result = ProtocolSimulation.Run(seed, new SimulationOptions { Faults = false });
+            Assert.Equal((null, null, true, 0L), (result.Violation, result.Stopped, result.Done, result.LanesLost));
+        }
+    }
+
+    [Fact]
+    public void Run_StoreThatKeepsItsData_StopsOnlyWhereNoStateSurvives()
+    {
+        for (ulong seed = 0; seed < 2_000; seed++)
+        {
+            var result = ProtocolSimulation.Run(seed, new SimulationOptions { StoreLosesData = false });
+            Assert.Null(result.Violation);
+            Assert.DoesNotContain("store", result.Stopped ?? "", StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Run_SameSeed_ReplaysEventForEvent()
+    {
+        for (ulong seed = 0; seed < 200; seed++)
+        {
+            var first = ProtocolSimulation.Run(seed, new SimulationOptions { Trace = true });
+            var second = ProtocolSimulation.Run(seed, new SimulationOptions { Trace = true });
+            Assert.Equal((first.TraceHash, first.Events), (second.TraceHash, second.Events));
+            Assert.Equal(first.Trace, second.Trace);
+            Assert.NotEqual(first.TraceHash, ProtocolSimulation.Run(seed + 1, new SimulationOptions()).TraceHash);
+        }
+    }
+
+    /// <summary>For each invariant a mistake that breaks it, and how many schedules it takes at most until somebody notices.</summary>
+    [Theory]
+    [InlineData(PlantedBug.UnconditionalWrite, "was stored after|was undone|two COMMITs", 500)]
+    [InlineData(PlantedBug.NoNewTerm, "was stored after|speak in term", 500)]
+    [InlineData(PlantedBug.RecreateStore, "as if the run were new", 500)]
+    [InlineData(PlantedBug.CommitEarly, "is not ready", 500)]
+    [InlineData(PlantedBug.AcceptOldReady, "is not ready", 3_000)]
+    [InlineData(PlantedBug.ObeyOldCoordinator, "accepted", 500)]
+    [InlineData(PlantedBug.StaleParts, "was given a part of", 500)]
+    [InlineData(PlantedBug.ApplyTwice, "and now applies step", 500)]
+    [InlineData(PlantedBug.ApplyUncommitted, "which is not committed", 500)]
+    [InlineData(PlantedBug.SkipLostLanes, "without lane", 500)]
+    [InlineData(PlantedBug.DropHeldLanes, "lanes were computed", 500)]
+    [InlineData(PlantedBug.LeftFold, "another gradient", 500)]
+    [InlineData(PlantedBug.TrustCopy, "another state", 1_000)]
+    [InlineData(PlantedBug.StallMeansDead, "though .* holds the state", 5_000)]
+    [InlineData(PlantedBug.NeverRemind, "no progress", 500)]
+    internal void Run_PlantedBug_IsFound(PlantedBug bug, string complaint, int seeds)
+    {
+        for (ulong seed = 0; seed < (ulong)seeds; seed++)
+        {
+            if (ProtocolSimulation.Run(seed, new SimulationOptions { Bug = bug }).Violation is { } violation
+                && System.Text.RegularExpressions.Regex.IsMatch(violation, complaint))
+            {
+                return;
+            }
+        }
+
+        Assert.Fail($"{bug} was not found in {seeds} schedules.");
+    }
+
+    [Fact]
+    public void Shrink_FailingSchedule_FewerFaultsAndStillFailing()
+    {
+        var options = new SimulationOptions { Bug = PlantedBug.SkipLostLanes };
+        ulong seed = 0;
+        SimulationResult failing;
+        do
+            failing = ProtocolSimulation.Run(seed++, options with { Trace = true });
+        while (failing.Violation is null || failing.Faults.Count < 6 || !failing.Violation.Contains("without lane", StringComparison.Ordinal));
+
+        var small = ProtocolSimulation.Shrink(failing.Seed, options);
+        Assert.NotNull(small.Violation);
+        Assert.InRange(small.Faults.Count, 0, failing.Faults.Count / 2);
+        Assert.True(small.Trace.Count < failing.Trace.Count || small.Faults.Count < failing.Faults.Count);
+        Assert.Contains("BROKEN", small.Trace[^1], StringComparison.Ordinal);
+        Assert.Equal(small.TraceHash, ProtocolSimulation.Shrink(failing.Seed, options).TraceHash);
+    }
+
+    private static string Words(SimulationResult result) =>
+        $"seed {result.Seed}: {result.Violation}\n{string.Join('\n', result.Faults)}\n{string.Join('\n', result.Trace)}";
 }
