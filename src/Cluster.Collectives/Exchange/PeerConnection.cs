@@ -20,6 +20,12 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <summary>Pings per limit.</summary>
     private const int Beats = 4;
 
+    /// <summary>Bytes of a payload that are waited for at once.</summary>
+    private const int MaxExpected = 1 << 18;
+
+    /// <summary>Linux's SOL_SOCKET and SO_RCVLOWAT, socket(7).</summary>
+    private const int SocketLevel = 1, ReceiveLowWater = 18;
+
     private readonly IPEndPoint _endPoint;
     private readonly ReadOnlyMemory<byte> _secret;
     private readonly Func<SegmentAddress?, SegmentReader?> _hello;
@@ -37,6 +43,8 @@ internal sealed class PeerConnection : IAsyncDisposable
     private SegmentReader? _segment;
     private Task? _running;
     private Exception? _failure;
+    private int _expected;
+    private bool _delivering;
     private long _heard, _framesHeard, _request;
 
     /// <param name="endPoint">The peer's server.</param>
@@ -224,7 +232,7 @@ internal sealed class PeerConnection : IAsyncDisposable
                     if (hash.GetCurrentHashAsUInt64() != frame.PayloadHash)
                         throw new InvalidDataException("A payload fails its checksum.");
                     hash.Reset();
-                    Done()?.End(new PartView(pending.Room, pending.Count));
+                    End(new PartView(pending.Room, pending.Count));
                     break;
                 default:
                     throw new InvalidDataException($"The peer answered {frame.Length} floats of kind {frame.Kind} where {pending.Room.Length} were asked for.");
@@ -247,9 +255,19 @@ internal sealed class PeerConnection : IAsyncDisposable
 
         // Not there although it was said to be: its owner is about to go on.
         if (part is { } there)
-            Done()?.End(there);
+            End(there);
         else
             Done()?.Fail(new StaleKeyException($"The peer is past {pending.Key}."));
+    }
+
+    /// <summary>Ends the first read. Its reader's work is no silence of the peer's.</summary>
+    private void End(PartView part)
+    {
+        var pending = Done();
+        Volatile.Write(ref _delivering, true);
+        pending?.End(part);
+        Volatile.Write(ref _heard, _time.GetTimestamp());
+        Volatile.Write(ref _delivering, false);
     }
 
     private Pending? Done()
@@ -263,6 +281,8 @@ internal sealed class PeerConnection : IAsyncDisposable
     {
         while (bytes.Length > 0)
         {
+            // The kernel wakes this loop for a good piece of a payload, not for every packet.
+            Expect(Math.Min(bytes.Length, MaxExpected));
             var got = await _stream!.ReadAsync(bytes).ConfigureAwait(false);
             if (got == 0)
                 throw new EndOfStreamException("the peer hung up");
@@ -271,11 +291,19 @@ internal sealed class PeerConnection : IAsyncDisposable
         }
     }
 
+    private void Expect(int bytes)
+    {
+        if (bytes == _expected || !OperatingSystem.IsLinux())
+            return;
+        _socket!.SetRawSocketOption(SocketLevel, ReceiveLowWater, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in bytes)));
+        _expected = bytes;
+    }
+
     private void OnBeat()
     {
         lock (_gate)
         {
-            if (_pending.Count == 0 || _failure is not null || _limit == Timeout.InfiniteTimeSpan)
+            if (_pending.Count == 0 || _failure is not null || Volatile.Read(ref _delivering) || _limit == Timeout.InfiniteTimeSpan)
                 return;
             if (_time.GetElapsedTime(Volatile.Read(ref _heard)) >= _limit)
                 Fail(new TimeoutException($"no answer for {_limit.TotalMilliseconds:0} ms"));
@@ -287,7 +315,8 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <summary>One read's wait; used again and again, so that reading allocates nothing.</summary>
     private sealed class Pending(PeerConnection connection) : IValueTaskSource<PartView>
     {
-        private ManualResetValueTaskSourceCore<PartView> _core = new() { RunContinuationsAsynchronously = true };
+        // Whoever waits goes on within the receiving loop: one wake-up less a part, and the kernel buffers what comes meanwhile.
+        private ManualResetValueTaskSourceCore<PartView> _core;
         private CancellationTokenRegistration _registration;
 
         public ExchangeKey Key { get; private set; }
