@@ -44,7 +44,6 @@ internal sealed class PeerConnection : IAsyncDisposable
     private Task? _running;
     private Exception? _failure;
     private int _expected;
-    private bool _delivering;
     private long _heard, _framesHeard, _request;
 
     /// <param name="endPoint">The peer's server.</param>
@@ -232,7 +231,7 @@ internal sealed class PeerConnection : IAsyncDisposable
                     if (hash.GetCurrentHashAsUInt64() != frame.PayloadHash)
                         throw new InvalidDataException("A payload fails its checksum.");
                     hash.Reset();
-                    End(new PartView(pending.Room, pending.Count));
+                    Done()?.End(new PartView(pending.Room, pending.Count));
                     break;
                 default:
                     throw new InvalidDataException($"The peer answered {frame.Length} floats of kind {frame.Kind} where {pending.Room.Length} were asked for.");
@@ -255,19 +254,9 @@ internal sealed class PeerConnection : IAsyncDisposable
 
         // Not there although it was said to be: its owner is about to go on.
         if (part is { } there)
-            End(there);
+            Done()?.End(there);
         else
             Done()?.Fail(new StaleKeyException($"The peer is past {pending.Key}."));
-    }
-
-    /// <summary>Ends the first read. Its reader's work is no silence of the peer's.</summary>
-    private void End(PartView part)
-    {
-        var pending = Done();
-        Volatile.Write(ref _delivering, true);
-        pending?.End(part);
-        Volatile.Write(ref _heard, _time.GetTimestamp());
-        Volatile.Write(ref _delivering, false);
     }
 
     private Pending? Done()
@@ -303,7 +292,7 @@ internal sealed class PeerConnection : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (_pending.Count == 0 || _failure is not null || Volatile.Read(ref _delivering) || _limit == Timeout.InfiniteTimeSpan)
+            if (_pending.Count == 0 || _failure is not null || _limit == Timeout.InfiniteTimeSpan)
                 return;
             if (_time.GetElapsedTime(Volatile.Read(ref _heard)) >= _limit)
                 Fail(new TimeoutException($"no answer for {_limit.TotalMilliseconds:0} ms"));
@@ -315,8 +304,7 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <summary>One read's wait; used again and again, so that reading allocates nothing.</summary>
     private sealed class Pending(PeerConnection connection) : IValueTaskSource<PartView>
     {
-        // Whoever waits goes on within the receiving loop: one wake-up less a part, and the kernel buffers what comes meanwhile.
-        private ManualResetValueTaskSourceCore<PartView> _core;
+        private ManualResetValueTaskSourceCore<PartView> _core = new() { RunContinuationsAsynchronously = true };
         private CancellationTokenRegistration _registration;
 
         public ExchangeKey Key { get; private set; }

@@ -17,7 +17,7 @@ internal sealed class ServedConnection(Stream stream, Session session, ExchangeB
     private const int MaxWaiting = 64;
 
     private readonly Channel<Frame> _requests = Channel.CreateBounded<Frame>(
-        new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+        new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
 
     private readonly SemaphoreSlim _sending = new(1);
     private readonly XxHash3 _hash = new(session.PayloadSeed);
