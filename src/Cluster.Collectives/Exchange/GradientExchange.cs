@@ -14,7 +14,10 @@ namespace Cluster.Collectives.Exchange;
 public sealed class GradientExchange
 {
     /// <summary>Slices whose parts are under way at once: over a socket the next arrive while one is added up.</summary>
-    private const int Ahead = 4;
+    private const int Ahead = 8;
+
+    /// <summary>Slices that are asked for together, so that one wake-up of the peer serves several.</summary>
+    private const int Batch = 4;
 
     private readonly ExchangeBoard _board;
     private readonly SlicePlan _slices;
@@ -63,7 +66,8 @@ public sealed class GradientExchange
         {
             for (; ended < _slices.Count; ended++)
             {
-                for (; begun < Math.Min(ended + Ahead, _slices.Count); begun++)
+                var asked = begun - ended <= Ahead - Batch ? Math.Min(ended + Ahead, _slices.Count) : begun;
+                for (; begun < asked; begun++)
                     _slots[begun % Ahead].Begin(_slices, begun, key, links, reduced, failed.Token);
                 var slot = _slots[ended % Ahead];
                 await slot.ReadAsync(key, links, failed.Token, cancellation).ConfigureAwait(false);

@@ -20,6 +20,12 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <summary>Pings per limit.</summary>
     private const int Beats = 4;
 
+    /// <summary>Bytes of a payload that are waited for at once.</summary>
+    private const int MaxExpected = 1 << 18;
+
+    /// <summary>Linux's SOL_SOCKET and SO_RCVLOWAT, socket(7).</summary>
+    private const int SocketLevel = 1, ReceiveLowWater = 18;
+
     private readonly IPEndPoint _endPoint;
     private readonly ReadOnlyMemory<byte> _secret;
     private readonly Func<SegmentAddress?, SegmentReader?> _hello;
@@ -37,6 +43,7 @@ internal sealed class PeerConnection : IAsyncDisposable
     private SegmentReader? _segment;
     private Task? _running;
     private Exception? _failure;
+    private int _expected;
     private long _heard, _framesHeard, _request;
 
     /// <param name="endPoint">The peer's server.</param>
@@ -263,12 +270,22 @@ internal sealed class PeerConnection : IAsyncDisposable
     {
         while (bytes.Length > 0)
         {
+            // The kernel wakes this loop for a good piece of a payload, not for every packet.
+            Expect(Math.Min(bytes.Length, MaxExpected));
             var got = await _stream!.ReadAsync(bytes).ConfigureAwait(false);
             if (got == 0)
                 throw new EndOfStreamException("the peer hung up");
             Volatile.Write(ref _heard, _time.GetTimestamp());
             bytes = bytes[got..];
         }
+    }
+
+    private void Expect(int bytes)
+    {
+        if (bytes == _expected || !OperatingSystem.IsLinux())
+            return;
+        _socket!.SetRawSocketOption(SocketLevel, ReceiveLowWater, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in bytes)));
+        _expected = bytes;
     }
 
     private void OnBeat()

@@ -121,12 +121,14 @@ internal sealed class ServedConnection(Stream stream, Session session, ExchangeB
             throw new InvalidDataException($"{request.Length} floats were asked for; the part has {part.Count * part.Length}.");
         for (var i = 0; i < part.Count; i++)
             _hash.Append(_bytes.Of(part[i]).Span);
-        await SendAsync(request with { Kind = FrameKind.Part, PayloadHash = _hash.GetCurrentHashAsUInt64() }, part, cancellation).ConfigureAwait(false);
+        var hash = _hash.GetCurrentHashAsUInt64();
         _hash.Reset();
-        // An owner that has gone on meanwhile may have written to what was sent. Its hash does not fit then, and the asker, who is
-        // of an older generation, is cut off.
-        if (!board.IsCurrent(request.Key))
-            throw new OperationCanceledException("The board has gone on.");
+        // The hash is of what was published only if the board still stands here. An owner that goes on later, while bytes are under
+        // way, may change them: the hash does not fit then, and the asker, who is of an older generation, gives the connection up.
+        if (board.IsCurrent(request.Key))
+            await SendAsync(request with { Kind = FrameKind.Part, PayloadHash = hash }, part, cancellation).ConfigureAwait(false);
+        else
+            await SendAsync(request with { Kind = FrameKind.Stale, Length = 0 }, cancellation).ConfigureAwait(false);
     }
 
     private ValueTask SendAsync(Frame frame, CancellationToken cancellation) => SendAsync(frame, default, cancellation);
