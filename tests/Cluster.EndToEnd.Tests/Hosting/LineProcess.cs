@@ -15,10 +15,11 @@ internal sealed class LineProcess : IAsyncDisposable
     private LineProcess(string program, IEnumerable<string> arguments)
     {
         _process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Pid = _process.Id;
         Exited = ReadAsync();
     }
 
-    public int Pid => _process.Id;
+    public int Pid { get; }
 
     /// <summary>Its exit code.</summary>
     public Task<int> Exited { get; }

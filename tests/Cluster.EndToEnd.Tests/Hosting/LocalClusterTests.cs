@@ -66,7 +66,7 @@ public sealed class LocalClusterTests : IDisposable
 
         Terminate(up.Pid);
         Assert.Equal(0, await up.Exited.WaitAsync(s_limit));
-        Assert.Equal(6, all.Count);
+        Assert.Equal(5, all.Count);
         Assert.DoesNotContain(all, process => process.IsAlive());
         Assert.False(File.Exists(Path.Combine(_runs, ".cluster", "state.json")));
     }

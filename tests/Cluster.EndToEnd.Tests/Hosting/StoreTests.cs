@@ -1,6 +1,7 @@
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
+using Cluster.Silo.Training;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
@@ -103,31 +104,31 @@ internal static class StoreChecks
         await using var redis = await store.ConnectAsync();
         var id = GrainId.Create("thing", "a");
 
-        var mine = new GrainState<Record> { State = new Record(1) };
+        var mine = new GrainState<ScheduleState> { State = Of(1) };
         await storage.WriteStateAsync("state", id, mine);
-        var late = new GrainState<Record>();
+        var late = new GrainState<ScheduleState>();
         await storage.ReadStateAsync("state", id, late);
-        mine.State = new Record(2);
+        mine.State = Of(2);
         await storage.WriteStateAsync("state", id, mine);
 
         // An older tag.
-        late.State = new Record(3);
+        late.State = Of(3);
         await Assert.ThrowsAsync<InconsistentStateException>(() => storage.WriteStateAsync("state", id, late));
         // None, though there is a record.
-        await Assert.ThrowsAsync<InconsistentStateException>(() => storage.WriteStateAsync("state", id, new GrainState<Record> { State = new Record(4) }));
+        await Assert.ThrowsAsync<InconsistentStateException>(() => storage.WriteStateAsync("state", id, new GrainState<ScheduleState> { State = Of(4) }));
         Assert.Equal(2, await ReadAsync());
 
         // A live one, but the record is gone: a store that comes back empty must not be written on as if nothing had been.
         Assert.True(await redis.GetDatabase().KeyDeleteAsync(Assert.Single(redis.GetServers().Single().Keys(pattern: "one/state/*").ToList())));
-        mine.State = new Record(5);
+        mine.State = Of(5);
         await Assert.ThrowsAsync<InconsistentStateException>(() => storage.WriteStateAsync("state", id, mine));
         Assert.Null(await ReadAsync());
 
         async Task<int?> ReadAsync()
         {
-            var read = new GrainState<Record>();
+            var read = new GrainState<ScheduleState>();
             await storage.ReadStateAsync("state", id, read);
-            return read.RecordExists ? read.State!.Value : null;
+            return read.RecordExists ? (int)read.State!.Job!.LastStep : null;
         }
     }
 
@@ -176,14 +177,8 @@ internal static class StoreChecks
 
     private static IGrainFactory Grains(IHost host) => host.Services.GetRequiredService<IGrainFactory>();
 
+    private static ScheduleState Of(int steps) => new() { Job = Job(steps) };
+
     private static TrainingJob Job(int steps) => new(
         "run", StageNames.Pretraining, RecipeJson.Canonical(new Recipe { Training = new TrainingRecipe { Steps = steps } }), "/nowhere", [], 0, steps, null, []);
-
-    private sealed record Record(int Value)
-    {
-        public Record()
-            : this(0)
-        {
-        }
-    }
 }
