@@ -74,7 +74,7 @@ public sealed partial class AllReduceGrain(
             throw new OrleansException("No silo trains: none that is active has the role.");
         state.State.Job = job;
         Watch();
-        await Do(c => c.StartJob(state.State.Record?.ToRecord(), ReplicaGrain.IdentityOf(job, recipe), recipe.Training.Lanes, replicas.Count,
+        await Do(c => c.StartJob(state.State.Record?.ToRecord(), ReplicaHost.IdentityOf(job, recipe), recipe.Training.Lanes, replicas.Count,
             new CommitRecord(0, job.FirstStep, "", 0), job.LastStep));
         await Task.WhenAll(replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
     }

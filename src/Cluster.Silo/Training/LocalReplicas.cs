@@ -1,27 +1,53 @@
 using System.Collections.Concurrent;
 using Cluster.Contracts.Training;
+using Cluster.Silo.DataPlane;
 using Cluster.Silo.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace Cluster.Silo.Training;
 
-/// <summary>The replicas on this silo: which jobs they work on, and how they leave before the silo does.</summary>
-public sealed class LocalReplicas(IGrainFactory grains, ILocalSiloDetails silo) : IReplicaDrain
+/// <summary>The replicas on this silo, by their grains' keys; and how they leave before the silo does.</summary>
+public sealed class LocalReplicas(
+    IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TimeProvider time, ILogger<LocalReplicas> logger) : IReplicaDrain, IAsyncDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30), s_pause = TimeSpan.FromMilliseconds(100);
-    private readonly ConcurrentDictionary<string, string> _jobs = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ReplicaHost> _hosts = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _starting = new(1);
 
-    /// <summary>A replica works on a job from now on.</summary>
-    public void Add(string replica, string job) => _jobs[replica] = job;
+    /// <summary>The replica of that key, or null where there is none.</summary>
+    internal ReplicaHost? Find(string key) => _hosts.GetValueOrDefault(key);
 
-    /// <summary>It does not any more.</summary>
-    public void Remove(string replica) => _jobs.TryRemove(replica, out _);
+    /// <summary>Has a replica work on a job; nothing happens where it does so already.</summary>
+    internal async Task StartAsync(string key, TrainingJob job)
+    {
+        await _starting.WaitAsync();
+        try
+        {
+            if (Find(key) is { } present && present.WorksOn(job))
+                return;
+            // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
+            await StopAsync(key);
+            _hosts[key] = new ReplicaHost(key, job, hub, grains, time, logger);
+        }
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
+    /// <summary>Ends a replica and frees its engine.</summary>
+    internal async Task StopAsync(string key)
+    {
+        if (_hosts.TryRemove(key, out var host))
+            await host.DisposeAsync();
+    }
 
     /// <inheritdoc/>
     public async Task DrainAsync(CancellationToken cancellation)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(s_limit);
-        foreach (var job in _jobs.Values.Distinct(StringComparer.Ordinal).ToArray())
+        foreach (var job in _hosts.Values.Select(host => host.Job.Key).Distinct(StringComparer.Ordinal).ToArray())
         {
             try
             {
@@ -34,5 +60,13 @@ public sealed class LocalReplicas(IGrainFactory grains, ILocalSiloDetails silo) 
                 // The silo ends in any case; to the others its replicas are lost.
             }
         }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var key in _hosts.Keys)
+            await StopAsync(key);
+        _starting.Dispose();
     }
 }

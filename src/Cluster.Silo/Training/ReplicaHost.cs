@@ -1,0 +1,205 @@
+// A replica on this silo, whoever asks for it: its worker, its boards, its way to the coordinator, its reminders.
+// It outlives the grain's activations: when another silo dies, the directory may give a living replica's grain up and make it anew,
+// and what the replica holds must not go with that.
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text;
+using Cluster.Collectives.Exchange;
+using Cluster.Collectives.Protocol;
+using Cluster.Collectives.Reduction;
+using Cluster.Contracts.Shards;
+using Cluster.Contracts.Training;
+using Cluster.Core.Checkpoints;
+using Cluster.Core.Models;
+using Cluster.Core.Recipes;
+using Cluster.Model.Optimizer;
+using Cluster.Model.Training;
+using Cluster.Silo.DataPlane;
+using Cluster.Silo.Hosting;
+using Cluster.Silo.Shards;
+using Microsoft.Extensions.Logging;
+
+namespace Cluster.Silo.Training;
+
+/// <summary>One life of a replica.</summary>
+internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
+{
+    /// <summary>How often a replica that hears nothing says again what it said last.</summary>
+    private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1);
+
+    private readonly IAllReduceGrain _coordinator;
+    private readonly ExchangeHub.Registration _gradients, _state;
+    private readonly ITimer _timer;
+    private readonly ILogger _logger;
+    private Snapshot? _snapshot;
+
+    /// <param name="key">The replica's grain key.</param>
+    /// <param name="job">What it works on.</param>
+    /// <param name="hub">The data plane.</param>
+    /// <param name="grains">The cluster's.</param>
+    /// <param name="time">Reminders come by it.</param>
+    /// <param name="logger">Told of losses.</param>
+    public ReplicaHost(string key, TrainingJob job, ExchangeHub hub, IGrainFactory grains, TimeProvider time, ILogger logger)
+    {
+        (Job, _logger) = (job, logger);
+        var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
+        var run = RunOf(job);
+        var schedule = StageSchedule.Of(recipe, job.Stage);
+        var t = recipe.Training;
+        var options = new EngineOptions(recipe.Model, t.Precision, schedule.MicroBatchTokens,
+            new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
+        _coordinator = grains.GetGrain<IAllReduceGrain>(job.Key);
+        var source = new ShardGrainSource(grains.GetGrain<IShardGrain>(job.Key), schedule);
+        ExchangeBoard gradients = new(run, shared: true), state = new(StateTransfer.RunOf(run));
+        _gradients = hub.Register(gradients, job.Secret);
+        _state = hub.Register(state, job.Secret);
+        var newcomer = job.FirstStep < 0;
+        var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
+            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe));
+        var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address).ToString());
+        var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(ReplicaAddress.Parse(peer.Address).Gradients, job.Secret),
+            peer => hub.Connect(ReplicaAddress.Parse(peer.Address).State, job.Secret));
+        Worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers);
+        _timer = time.CreateTimer(
+            _ =>
+            {
+                if (Worker.Silence >= s_reminder)
+                    Worker.Remind();
+            },
+            null, s_reminder, s_reminder);
+
+        // Moments belong to a stage: another stage's checkpoint gives its weights only.
+        void Load(TrainingEngine engine)
+        {
+            var checkpoint = CheckpointStore.Open(job.StartFrom!);
+            var withMoments = checkpoint.Manifest.Stage == job.Stage;
+            CheckpointStore.Load(checkpoint, engine.Layout, engine.Parameters, withMoments ? engine.FirstMoments : [], withMoments ? engine.SecondMoments : []);
+            if (!withMoments)
+            {
+                engine.FirstMoments.Clear();
+                engine.SecondMoments.Clear();
+            }
+
+            engine.ParametersChanged();
+        }
+    }
+
+    /// <summary>What it works on.</summary>
+    public TrainingJob Job { get; }
+
+    /// <summary>The compute thread.</summary>
+    public ReplicaWorker Worker { get; }
+
+    /// <summary>Whether it works on that very job: not on an earlier one of the same stage.</summary>
+    public bool WorksOn(TrainingJob job) => Job.Key == job.Key && Job.Secret.AsSpan().SequenceEqual(job.Secret);
+
+    /// <summary>A copy of the engine's state after exactly so many steps, good until the next is taken.</summary>
+    public Task<Snapshot> SnapshotAsync(long steps) => Worker.Ask(steps, (engine, applied) => applied == steps
+        ? (_snapshot ??= new Snapshot(engine)).Take(engine)
+        : throw new InvalidOperationException($"The state has gone on to step {applied}."));
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _timer.DisposeAsync();
+        await Worker.DisposeAsync();
+        await _gradients.DisposeAsync();
+        await _state.DisposeAsync();
+    }
+
+    /// <summary>A job's identity on the wire: its key with its recipe, so that two runs of one name do not mix.</summary>
+    private static ulong RunOf(TrainingJob job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
+
+    /// <summary>What this process would train the job with; the coordinator compares it with its own.</summary>
+    internal static RunIdentity IdentityOf(TrainingJob job, Recipe recipe) => new(
+        RunOf(job).ToString("x16", CultureInfo.InvariantCulture), ProgramVersion.Value, RecipeJson.Hash(recipe), ModelReport.ShapeOf(recipe).ToString());
+
+    void ICoordinatorPort.Send(ReplicaAction message)
+    {
+        switch (message)
+        {
+            case ReplicaAction.SendJoin send:
+                Send(c => c.JoinAsync(send.Join.ToMessage()));
+                break;
+            case ReplicaAction.SendReady send:
+                Send(c => c.ReadyAsync(send.Ready.ToMessage()));
+                break;
+            case ReplicaAction.SendReport send:
+                Send(c => c.ReportAsync(send.Report.ToMessage()));
+                break;
+            case ReplicaAction.SendJoined send:
+                Send(c => c.JoinedAsync(send.Joined.ToMessage()));
+                break;
+            case ReplicaAction.SendCopyFailed send:
+                Send(c => c.CopyFailedAsync(send.Failed.ToMessage()));
+                break;
+            case ReplicaAction.SendPeerLost send:
+                LogPeerLost(send.Lost.Lost, send.Lost.Reason);
+                Send(c => c.PeerLostAsync(send.Lost.ToMessage()));
+                break;
+            case ReplicaAction.SendPresence send:
+                Send(c => c.PresenceAsync(send.Presence.ToMessage()));
+                break;
+            default:
+                throw new ArgumentException($"{message} is no message.", nameof(message));
+        }
+    }
+
+    void ICoordinatorPort.Failed(string member, Exception error)
+    {
+        LogFailed(member, error);
+        Send(c => c.FailedAsync(member, error.Message));
+    }
+
+    /// <summary>
+    /// Tells the coordinator from the compute thread, which does not wait. The message may be said twice: the protocol takes no harm.
+    /// </summary>
+    private void Send(Func<IAllReduceGrain, Task> say)
+    {
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                await GrainCalls.RetryAsync(() => say(_coordinator), CancellationToken.None, LogRetry);
+            }
+            catch (Exception error)
+            {
+                LogUnheard(error.Message);
+            }
+        });
+    }
+
+    /// <summary>A copy of an engine's state, made once and filled again for every checkpoint.</summary>
+    internal sealed class Snapshot(TrainingEngine engine)
+    {
+        public ParameterLayout Layout { get; } = engine.Layout;
+
+        public float[] Parameters { get; } = new float[engine.Length];
+
+        public float[] FirstMoments { get; } = new float[engine.Length];
+
+        public float[] SecondMoments { get; } = new float[engine.Length];
+
+        public Snapshot Take(TrainingEngine source)
+        {
+            source.Parameters.CopyTo(Parameters);
+            source.FirstMoments.CopyTo(FirstMoments);
+            source.SecondMoments.CopyTo(SecondMoments);
+            return this;
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Peer {Peer} is lost: {Reason}")]
+    private partial void LogPeerLost(string peer, string reason);
+
+    [LoggerMessage(LogLevel.Error, "Replica {Member} failed")]
+    private partial void LogFailed(string member, Exception error);
+
+    private void LogRetry(int attempt, Exception error) => LogRetry(attempt, error.Message);
+
+    [LoggerMessage(LogLevel.Warning, "The coordinator did not answer (attempt {Attempt}): {Reason}")]
+    private partial void LogRetry(int attempt, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The coordinator could not be told: {Reason}")]
+    private partial void LogUnheard(string reason);
+}
