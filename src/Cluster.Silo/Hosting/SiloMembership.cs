@@ -2,8 +2,10 @@ using System.Net;
 using Cluster.Core.Errors;
 using Cluster.ServiceDefaults;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
+using Orleans.Storage;
 
 namespace Cluster.Silo.Hosting;
 
@@ -26,6 +28,9 @@ internal static class SiloMembership
                 $"{DefaultStorage} is {(configuration[DefaultStorage] is { } other ? $"\"{other}\"" : "missing")}, though the membership is kept in a store.",
                 $"Give {StoreConnections.Redis}: what a silo keeps in its own memory dies with it.");
         }
+
+        // As messages travel: by the ids of their fields, and whatever a collection is made of.
+        silo.Services.AddSingleton<IGrainStorageSerializer, OrleansGrainStorageSerializer>();
 
         // A silo that is killed is missed within two seconds. Training does not wait for it: its own sockets break sooner.
         silo.Configure<ClusterMembershipOptions>(options =>

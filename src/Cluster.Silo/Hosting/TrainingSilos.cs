@@ -9,6 +9,13 @@ public sealed class TrainingSilos(IClusterMembershipService membership, ISiloMet
     public IReadOnlyList<string> Active() => [.. membership.CurrentSnapshot.Members.Values
         .Where(m => m.Status == SiloStatus.Active && Trains(m.SiloAddress)).Select(m => m.Name).Order(StringComparer.Ordinal)];
 
+    /// <summary>Whether the membership has declared every life of a silo dead. One that it has not heard of yet is not.</summary>
+    public bool IsDead(string name)
+    {
+        var lives = membership.CurrentSnapshot.Members.Values.Where(m => m.Name == name).ToArray();
+        return lives.Length > 0 && Array.TrueForAll(lives, m => m.Status == SiloStatus.Dead);
+    }
+
     /// <summary>Has the membership declare a silo dead: a process that hangs there ends itself when it wakes up.</summary>
     public async Task DeclareDeadAsync(string name)
     {

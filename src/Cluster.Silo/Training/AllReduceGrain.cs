@@ -57,6 +57,7 @@ public sealed partial class AllReduceGrain(
         _results.Enqueue(ResultOf(found.Committed));
         Watch();
         await Do(c => c.TakeOver(found));
+        await FindDeadAsync();
     }
 
     /// <inheritdoc/>
@@ -211,6 +212,7 @@ public sealed partial class AllReduceGrain(
             await Do(c => c.GiveUpWaiting(), isNews: false);
         if (Stopwatch.GetElapsedTime(_heardAt) > s_tick)
             await Do(c => c.Remind(), isNews: false);
+        await FindDeadAsync();
         await FindStalledAsync();
         if (job.SlotsPerSilo > 0 && _coordinator.Generation > 0)
         {
@@ -223,6 +225,16 @@ public sealed partial class AllReduceGrain(
         GrainFactory.GetGrain<ITrainingRunGrain>(job.Key).WakeAsync().Ignore();
         if (job.SlotsPerSilo > 0)
             GrainFactory.GetGrain<IRunDriverGrain>(job.Run).WakeAsync().Ignore();
+    }
+
+    /// <summary>Replicas whose silo the membership knows to be dead answer no more.</summary>
+    private async Task FindDeadAsync()
+    {
+        foreach (var member in _coordinator.Awaited.Concat(_coordinator.Members.Select(m => m.Id)).Distinct(StringComparer.Ordinal).ToArray())
+        {
+            if (silos.IsDead(ReplicaKey.Parse(ReplicaKey.OfMember(member)).Silo))
+                await Do(c => c.Lose(member, "Its silo is dead."));
+        }
     }
 
     private async Task FindStalledAsync()
@@ -392,7 +404,11 @@ public sealed partial class AllReduceGrain(
     private void Send<T>(IReadOnlyList<Member> to, T message, Func<IReplicaGrain, T, Task> send)
     {
         foreach (var member in to)
-            send(Replica(member.Id), message).Ignore();
+        {
+            // What is sent to a dead silo would only be placed, and fail, again and again.
+            if (!silos.IsDead(ReplicaKey.Parse(ReplicaKey.OfMember(member.Id)).Silo))
+                send(Replica(member.Id), message).Ignore();
+        }
     }
 
     private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));

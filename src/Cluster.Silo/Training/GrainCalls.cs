@@ -2,7 +2,7 @@ namespace Cluster.Silo.Training;
 
 /// <summary>
 /// Calls to grains that may be moving: while an activation goes to another silo calls fail fast, and those that may be heard twice
-/// are made again.
+/// are made again. A grain's next attempts are made in its turns too, where its calls may look at it.
 /// </summary>
 internal static class GrainCalls
 {
@@ -15,12 +15,12 @@ internal static class GrainCalls
         {
             try
             {
-                return await call().ConfigureAwait(false);
+                return await call();
             }
             catch (Exception error) when (error is OrleansException or TimeoutException && attempt < MaxAttempts)
             {
                 failed?.Invoke(attempt, error);
-                await Task.Delay(TimeSpan.FromMilliseconds(50 << attempt), cancellation).ConfigureAwait(false);
+                await Task.Delay(TimeSpan.FromMilliseconds(50 << attempt), cancellation);
             }
         }
     }
@@ -28,7 +28,7 @@ internal static class GrainCalls
     /// <inheritdoc cref="RetryAsync{T}"/>
     public static Task RetryAsync(Func<Task> call, CancellationToken cancellation, Action<int, Exception>? failed = null) => RetryAsync(async () =>
     {
-        await call().ConfigureAwait(false);
+        await call();
         return true;
     }, cancellation, failed);
 }
