@@ -217,6 +217,8 @@ internal sealed class SimulatedCoordinator
 
         foreach (var action in actions)
         {
+            if (_world.Traces && TraceWords.Of(action) is { } words)
+                _world.Note($"activation {Index} in r{Host}: {words}");
             switch (action)
             {
                 case CoordinatorAction.Store store:
