@@ -260,9 +260,9 @@ public sealed partial class StepCoordinator
                 + "Resume from the last checkpoint.", []);
         }
 
-        // What was there before, or what was there before that (the store has lost writes): nobody has written since.
-        var known = _stored is null ? (0L, 0L) : (_stored.Term, _stored.Revision);
-        if (found is null || (found.Term, found.Revision).CompareTo(known) <= 0)
+        // Exactly what was there before: nobody has written since. Anything else, an older record too (the store may have lost writes,
+        // and another activation gone on from what was left), is for the next activation to settle with the replicas.
+        if (found is null || found.IsSameWrite(_stored))
             return [new CoordinatorAction.Store(_writing)];
         return Deactivate($"The store holds revision {found.Revision} of term {found.Term}.", []);
     }

@@ -406,7 +406,8 @@ internal sealed class SimulatedWorld
         if (stored)
         {
             Checker.Stored(write, before, Store);
-            if (write.Record.Committed.Steps > (before?.Committed.Steps ?? 0) && write.Begun is { } begun && begun.Step == write.Record.Committed.Steps - 1)
+            if (write.Record.Committed.Steps > (before?.Committed.Steps ?? 0) && write.Begun is { } begun
+                && (begun.Term, begun.Step) == (write.Record.Committed.Term, write.Record.Committed.Steps - 1))
             {
                 for (var i = 0; i < begun.Members.Count; i++)
                     _replicas[IndexOf(begun.Members[i].Id)].Used(begun.Step, begun.Assignment[i]);
