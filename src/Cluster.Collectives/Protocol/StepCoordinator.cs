@@ -130,7 +130,10 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
-    /// <summary>Goes on to a later step after resting at <see cref="LastStep"/>. The stage's driver calls it; saying it twice is harmless.</summary>
+    /// <summary>
+    /// Goes on to a later step than <see cref="LastStep"/>, which is stored before anyone begins. The stage's driver calls it; an earlier
+    /// step than was asked for already changes nothing, so that it may be said twice.
+    /// </summary>
     public IReadOnlyList<CoordinatorAction> Continue(long lastStep)
     {
         if (Silent || _phase == Phase.Empty || lastStep <= LastStep)
@@ -142,7 +145,10 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
-    /// <summary>Rests as soon as the step at hand is committed; <see cref="Continue"/> goes on from there. The stage's driver calls it.</summary>
+    /// <summary>
+    /// Rests as soon as the step at hand is committed; <see cref="Continue"/> goes on from there. The stage's driver calls it, and calls
+    /// it again until the run rests: an activation that takes over in between knows only the step that was asked for before.
+    /// </summary>
     public IReadOnlyList<CoordinatorAction> Halt()
     {
         if (Silent || _phase == Phase.Empty || _committed.Steps >= LastStep)
@@ -260,9 +266,9 @@ public sealed partial class StepCoordinator
                 + "Resume from the last checkpoint.", []);
         }
 
-        // What was there before, or what was there before that (the store has lost writes): nobody has written since.
-        var known = _stored is null ? (0L, 0L) : (_stored.Term, _stored.Revision);
-        if (found is null || (found.Term, found.Revision).CompareTo(known) <= 0)
+        // Exactly what was there before: nobody has written since. Anything else, an older record too (the store may have lost writes,
+        // and another activation gone on from what was left), is for the next activation to settle with the replicas.
+        if (found is null || found.IsSameWrite(_stored))
             return [new CoordinatorAction.Store(_writing)];
         return Deactivate($"The store holds revision {found.Revision} of term {found.Term}.", []);
     }

@@ -217,10 +217,13 @@ internal sealed class SimulatedCoordinator
 
         foreach (var action in actions)
         {
+            if (_world.Traces && TraceWords.Of(action) is { } words)
+                _world.Note($"activation {Index} in r{Host}: {words}");
             switch (action)
             {
                 case CoordinatorAction.Store store:
-                    if (store.Record.Term == _begun?.Term && store.Record.Committed.Steps > _begun.Step)
+                    // (An outcome of an earlier term is one that replicas told of, not one that was decided here.)
+                    if (store.Record.Committed.Term == _begun?.Term && store.Record.Committed.Steps > _begun.Step)
                         InvariantChecker.Committing(store.Record, _begun, _world.Replicas);
                     _unwritten = store.Record;
                     _world.After(1 + _world.Draw(4), EventKind.StoreWrite, Index, Index, _version, new Write(_unwritten, _begun, _lossesSeen));

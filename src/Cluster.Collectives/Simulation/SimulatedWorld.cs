@@ -153,6 +153,9 @@ internal sealed class SimulatedWorld
 
     public bool HeartbeatArrives(int from, int to) => IsUp(from) && !_replicas[from].Paused && Reach(from, to);
 
+    /// <summary>Whether lines are kept: they cost more than the events.</summary>
+    public bool Traces => _trace is not null;
+
     public void Note(string line) => _trace?.Add($"{Now,6} {line}");
 
     /// <summary>A replica ends by itself.</summary>
@@ -259,7 +262,7 @@ internal sealed class SimulatedWorld
             }
         }
 
-        if (_trace is not null && e.Kind is not (EventKind.RemindReplica or EventKind.RemindCoordinator or EventKind.Poll or EventKind.LaneDone))
+        if (Traces && IsWorthALine(e.Kind))
             Note(Describe(e));
         switch (e.Kind)
         {
@@ -403,14 +406,16 @@ internal sealed class SimulatedWorld
         if (stored)
         {
             Checker.Stored(write, before, Store);
-            if (write.Record.Committed.Steps > (before?.Committed.Steps ?? 0) && write.Begun is { } begun && begun.Step == write.Record.Committed.Steps - 1)
+            if (write.Record.Committed.Steps > (before?.Committed.Steps ?? 0) && write.Begun is { } begun
+                && (begun.Term, begun.Step) == (write.Record.Committed.Term, write.Record.Committed.Steps - 1))
             {
                 for (var i = 0; i < begun.Members.Count; i++)
                     _replicas[IndexOf(begun.Members[i].Id)].Used(begun.Step, begun.Assignment[i]);
             }
         }
 
-        Note($"store: term {Term.Count(write.Record.Term)} revision {write.Record.Revision} steps {write.Record.Committed.Steps} {(stored ? "stored" : "conflict")}{(lost ? ", no answer" : "")}");
+        if (Traces)
+            Note($"store: {TraceWords.Of(write.Record)}: {(stored ? "stored" : "conflict")}{(lost ? ", no answer" : "")}");
         if (lost)
             After(30, EventKind.StoreWritten, e.At, e.At, (int)WriteOutcome.Unknown, 0L);
         else
@@ -655,20 +660,26 @@ internal sealed class SimulatedWorld
         int Below(int bound) => (int)random.Below(position++, (ulong)bound);
     }
 
-    private string WhereAll() => string.Join(", ", _replicas.Where(r => r.Alive).Select(r => $"{r.Name} at {r.Applied}{(r.Machine.Current is null ? "" : " working")}"))
-        + "; " + string.Join(", ", _activations.Where(a => !a.Gone).Select(a => $"activation {a.Index} in r{a.Host} term {Term.Count(a.Machine.CurrentTerm)} generation {a.Machine.Generation} committed {a.Machine.Committed.Steps} of {a.Machine.LastStep}, members {string.Join(' ', a.Machine.Members.Select(m => m.Id))}, awaits {string.Join(' ', a.Machine.Awaited)}{(a.Machine.StoreIsOut ? ", store out" : "")}"));
-
-    private string Describe(in SimulatedEvent e) => e.Kind switch
+    private string WhereAll()
     {
-        EventKind.ToCoordinator => $"r{e.From} → coordinator: {e.Payload}",
-        EventKind.ToReplica => $"coordinator in r{e.From} → r{e.At}: {Words(e.Payload!)}",
-        EventKind.PartAsked => $"r{e.From} asks r{e.At} for {((PartRequest)e.Payload!).Kind} of slice {((PartRequest)e.Payload!).Slice} at {((PartRequest)e.Payload!).Key}",
-        EventKind.PartCame => $"r{e.At} has {((PartReply)e.Payload!).Request.Kind} of slice {((PartReply)e.Payload!).Request.Slice} from r{e.From}",
+        var replicas = _replicas.Where(r => r.Alive).Select(r => $"{r.Name} at {r.Applied}{(r.Machine.Current is null ? "" : " working")}");
+        var activations = _activations.Where(a => !a.Gone).Select(a => $"activation {a.Index} in r{a.Host}: {TraceWords.Of(a.Machine)}");
+        return $"{string.Join(", ", replicas)}; {string.Join("; ", activations)}";
+    }
+
+    private static bool IsWorthALine(EventKind kind) => kind is EventKind.ToCoordinator or EventKind.ToReplica or EventKind.ProbeDone
+        or EventKind.PartAsked or EventKind.PartCame or EventKind.PartBroke or EventKind.CopyAsked or EventKind.CopyCame or EventKind.MemberDead;
+
+    private static string Describe(in SimulatedEvent e) => e.Kind switch
+    {
+        EventKind.ToCoordinator => $"r{e.From} → coordinator: {TraceWords.Of(e.Payload!)}",
+        EventKind.ToReplica => $"coordinator in r{e.From} → r{e.At}: {TraceWords.Of(e.Payload!)}",
+        EventKind.PartAsked when e.Payload is PartRequest asked =>
+            $"r{e.From} asks r{e.At} for {asked.Kind} of slice {asked.Slice} of step {asked.Key.Step}, generation {asked.Key.Generation}",
+        EventKind.PartCame when e.Payload is PartReply { Request: var came } => $"r{e.At} has {came.Kind} of slice {came.Slice} from r{e.From}",
+        EventKind.ProbeDone => $"the probe of r{e.From} ends",
+        EventKind.MemberDead => $"activation {e.At} learns that r{e.From} is dead",
         EventKind.PartBroke => $"r{e.At} has lost r{e.From}",
         _ => $"{e.Kind} at {e.At} from {e.From}",
     };
-
-    private static string Words(object message) => message is BeginStep begin
-        ? $"BEGIN step {begin.Step} term {Term.Count(begin.Term)} generation {begin.Generation} {string.Join(' ', begin.Members.Select(m => m.Id))} lanes {begin.Assignment}"
-        : message.ToString()!;
 }

@@ -178,6 +178,16 @@ public class StepCoordinatorTests
     }
 
     [Fact]
+    public void StoreRead_OlderRecordThanKnown_GoesSilentRatherThanOverwriting()
+    {
+        // The store has lost writes; whoever went on from what was left may have a lower term than this activation's.
+        var (coordinator, begin) = Begun("a");
+        var record = Assert.IsType<CoordinatorAction.Store>(coordinator.Receive(Ready(begin, "a", 4)).Single()).Record;
+        coordinator.StoreUnavailable("time-out");
+        Assert.IsType<CoordinatorAction.Deactivate>(coordinator.StoreRead(record with { Term = record.Term - 1, Revision = record.Revision + 5 }).Single());
+    }
+
+    [Fact]
     public void StoreRead_Empty_StopsAndRecreatesNothing()
     {
         var (coordinator, begin) = Begun("a");
