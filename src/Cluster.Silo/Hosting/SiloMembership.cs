@@ -37,6 +37,7 @@ internal static class SiloMembership
             // After three of these a silo that died with all others no longer keeps a new one from joining.
             options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
         });
-        silo.UseSiloMetadata(new Dictionary<string, string>(StringComparer.Ordinal) { [SiloRoles.Key] = string.Join(',', SiloRoles.Of(configuration)) });
+        var roles = string.Join(',', SiloRoles.Of(configuration));
+        silo.UseSiloMetadata(new Dictionary<string, string>(StringComparer.Ordinal) { [SiloRoles.Key] = roles });
     }
 }

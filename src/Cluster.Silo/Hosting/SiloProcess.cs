@@ -56,7 +56,8 @@ public static class SiloProcess
             throw new UserErrorException($"Cluster:SiloName is \"{name}\".", "Give a name without '|'.");
         int siloPort = Port("Orleans:Endpoints:SiloPort", 11_111), gatewayPort = Port("Orleans:Endpoints:GatewayPort", 30_000);
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
-        builder.Services.AddSingleton(new ExchangeHub(Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback));
+        var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
+        builder.Services.AddSingleton(new ExchangeHub(dataPlane));
         builder.Services.AddSingleton<TrainingInstruments>();
         builder.AddStores();
         builder.UseOrleans(silo =>
