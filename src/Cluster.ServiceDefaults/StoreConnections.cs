@@ -126,9 +126,9 @@ public static class StoreConnections
 
     private static ConfigurationOptions Options(IConfiguration configuration, string key) =>
         configuration.GetConnectionString(key) is { Length: > 0 } text
-        ? Parse($"ConnectionStrings:{key}", text)
-        : throw new UserErrorException(
-            $"ConnectionStrings:{key} is missing, which Orleans:…:{ServiceKey} names.", "Give the store's HOST:PORT there.");
+            ? Parse($"ConnectionStrings:{key}", text)
+            : throw new UserErrorException(
+                $"ConnectionStrings:{key} is missing, which Orleans:…:{ServiceKey} names.", "Give the store's HOST:PORT there.");
 
     private static ConfigurationOptions Parse(string name, string text)
     {
