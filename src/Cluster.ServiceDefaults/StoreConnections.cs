@@ -38,9 +38,13 @@ public static class StoreConnections
     /// Adds a connection for each service key. It is opened when first asked for, and a store that is not there yet, or is gone for a
     /// while, is tried again.
     /// </summary>
-    /// <exception cref="UserErrorException">A key has no connection string, or one that is none.</exception>
+    /// <exception cref="UserErrorException">
+    /// A key has no connection string, or one that is none, or the membership is kept in a store of an unknown type.
+    /// </exception>
     public static void AddStores(this IHostApplicationBuilder builder)
     {
+        // Orleans would say it too, but not what else to give.
+        _ = HasStore(builder.Configuration);
         foreach (var key in Keys(builder.Configuration))
         {
             var options = Options(builder.Configuration, key);
@@ -120,9 +124,11 @@ public static class StoreConnections
             .OfType<string>().Where(key => key.Length > 0).Distinct(StringComparer.Ordinal);
     }
 
-    private static ConfigurationOptions Options(IConfiguration configuration, string key) => configuration.GetConnectionString(key) is { Length: > 0 } text
-        ? Parse($"ConnectionStrings:{key}", text)
-        : throw new UserErrorException($"ConnectionStrings:{key} is missing, which Orleans:…:{ServiceKey} names.", "Give the store's HOST:PORT there.");
+    private static ConfigurationOptions Options(IConfiguration configuration, string key) =>
+        configuration.GetConnectionString(key) is { Length: > 0 } text
+            ? Parse($"ConnectionStrings:{key}", text)
+            : throw new UserErrorException(
+                $"ConnectionStrings:{key} is missing, which Orleans:…:{ServiceKey} names.", "Give the store's HOST:PORT there.");
 
     private static ConfigurationOptions Parse(string name, string text)
     {

@@ -79,7 +79,8 @@ public static class SiloVerb
             var silo = SiloControl.Find(Running(parsed.GetRequiredValue(runs), environment), parsed.GetRequiredValue(id));
             var began = environment.Time.GetTimestamp();
             await SiloControl.DrainAsync(silo, TimeSpan.FromSeconds(parsed.GetValue(patience)), cancellation);
-            environment.Output.WriteLine($"{silo.Name} (process {silo.Process.Pid}) has left, after {Figures.Duration(environment.Time.GetElapsedTime(began).TotalSeconds)}.");
+            var took = Figures.Duration(environment.Time.GetElapsedTime(began).TotalSeconds);
+            environment.Output.WriteLine($"{silo.Name} (process {silo.Process.Pid}) has left, after {took}.");
         });
         return command;
     }
@@ -91,7 +92,8 @@ public static class SiloVerb
         var command = new Command("list", "List the silos with what the cluster holds them for.") { runs, json };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var status = await ClusterStatus.AskAsync(Running(parsed.GetRequiredValue(runs), environment), environment.Time.GetUtcNow(), cancellation);
+            var state = Running(parsed.GetRequiredValue(runs), environment);
+            var status = await ClusterStatus.AskAsync(state, environment.Time.GetUtcNow(), cancellation);
             if (parsed.GetValue(json))
                 environment.Output.WriteLine(RunJson.Document(status.Silos));
             else

@@ -18,7 +18,8 @@ public static class StoreVerb
         {
             Options.Check("--port", parsed.GetValue(port), 1, 65_535);
             SupervisedProcess.Enter(environment, isStore: true);
-            return StoreProcess.RunAsync(parsed.GetValue(port), Path.GetFullPath(parsed.GetRequiredValue(data)), environment.Output, environment.Interrupts.Listen());
+            var folder = Path.GetFullPath(parsed.GetRequiredValue(data));
+            return StoreProcess.RunAsync(parsed.GetValue(port), folder, environment.Output, environment.Interrupts.Listen());
         });
         return command;
     }

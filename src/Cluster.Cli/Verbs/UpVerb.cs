@@ -69,7 +69,9 @@ public static class UpVerb
         var command = environment.Command;
         // The working folder's own runs are found without being named.
         var where = state.RunsPath == Path.GetFullPath(RunsVerb.DefaultRoot) ? "" : $" --runs {Quoting.Argument(Paths.ForPeople(state.RunsPath))}";
-        say($"{state.Silos.Count} silos are up; runs are in {Paths.ForPeople(state.RunsPath)}, logs in {Paths.ForPeople(Path.GetDirectoryName(state.Silos[0].Log)!)}");
+        var logs = Paths.ForPeople(Path.GetDirectoryName(new ClusterFolder(state.RunsPath).Log(LocalCluster.Own))!);
+        var count = state.Silos.Count == 1 ? "1 silo is" : $"{state.Silos.Count} silos are";
+        say($"{count} up; runs are in {Paths.ForPeople(state.RunsPath)}, logs in {logs}");
         say($"Watch it:   {state.Web}");
         say($"Train:      {command} train --recipe demo --cluster{where}");
         say($"Look:       {command} status{where}");

@@ -36,12 +36,17 @@ internal static class SiloMembership
         silo.Configure<ClusterMembershipOptions>(options =>
         {
             options.ProbeTimeout = TimeSpan.FromSeconds(1);
+            // Not adapted to less: a machine that is busy with training takes its time to answer.
+            options.MinProbeTimeout = TimeSpan.FromSeconds(1);
             options.NumMissedProbesLimit = 2;
             options.NumVotesForDeathDeclaration = 1;
+            // Asking a third silo first takes as long as that one takes, and it may be the next to hang.
+            options.EnableIndirectProbes = false;
             options.TableRefreshTimeout = TimeSpan.FromSeconds(5);
             // After three of these a silo that died with all others no longer keeps a new one from joining.
             options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
         });
-        silo.UseSiloMetadata(new Dictionary<string, string>(StringComparer.Ordinal) { [SiloRoles.Key] = string.Join(',', SiloRoles.Of(configuration)) });
+        var roles = string.Join(',', SiloRoles.Of(configuration));
+        silo.UseSiloMetadata(new Dictionary<string, string>(StringComparer.Ordinal) { [SiloRoles.Key] = roles });
     }
 }

@@ -56,7 +56,8 @@ public static class SiloProcess
             throw new UserErrorException($"Cluster:SiloName is \"{name}\".", "Give a name without '|'.");
         int siloPort = Port("Orleans:Endpoints:SiloPort", 11_111), gatewayPort = Port("Orleans:Endpoints:GatewayPort", 30_000);
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
-        builder.Services.AddSingleton(services => new ExchangeHub(Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
+        var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
+        builder.Services.AddSingleton(services => new ExchangeHub(dataPlane, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
         builder.Services.AddSingleton<TrainingInstruments>();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();

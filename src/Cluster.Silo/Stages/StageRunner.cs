@@ -101,12 +101,22 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             return Summarise(pretrained, tuned, peak, heldOut, overlap);
         }
 
-        /// <summary>Keeps a second process from working on the same run.</summary>
+        /// <summary>
+        /// Keeps a second process from working on the same run. Drivers of a cluster share the lock: which of them works is decided by their
+        /// grain's one activation, and one whose process hangs must not keep the next one out.
+        /// </summary>
         private FileStream TakeLock()
         {
             try
             {
                 Directory.CreateDirectory(_folder.Path);
+                if (request.SlotsPerSilo > 0)
+                {
+                    if (!File.Exists(_folder.Lock))
+                        File.WriteAllBytes(_folder.Lock, []);
+                    return new FileStream(_folder.Lock, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+                }
+
                 return new FileStream(_folder.Lock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
             }
             catch (IOException error) when (File.Exists(_folder.Lock))

@@ -8,7 +8,7 @@ namespace Cluster.Silo.Training;
 
 /// <summary>The replicas on this silo, by their grains' keys; and how they leave before the silo does.</summary>
 public sealed class LocalReplicas(
-    IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TimeProvider time, ILogger<LocalReplicas> logger) : IReplicaDrain, IAsyncDisposable
+    IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TrainingSilos silos, TimeProvider time, ILogger<LocalReplicas> logger) : IReplicaDrain, IAsyncDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30), s_pause = TimeSpan.FromMilliseconds(100);
     private readonly ConcurrentDictionary<string, ReplicaHost> _hosts = new(StringComparer.Ordinal);
@@ -27,7 +27,7 @@ public sealed class LocalReplicas(
                 return;
             // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
             await StopAsync(key);
-            _hosts[key] = new ReplicaHost(key, job, hub, grains, time, logger);
+            _hosts[key] = new ReplicaHost(key, job, hub, grains, silos, time, logger);
         }
         finally
         {

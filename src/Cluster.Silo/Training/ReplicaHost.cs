@@ -25,11 +25,13 @@ namespace Cluster.Silo.Training;
 internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 {
     /// <summary>How often a replica that hears nothing says again what it said last.</summary>
-    private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1), s_probeLimit = TimeSpan.FromSeconds(1.5);
 
     private readonly IAllReduceGrain _coordinator;
     private readonly ExchangeHub.Registration _gradients, _state;
     private readonly ITimer _timer;
+    private readonly IGrainFactory _grains;
+    private readonly TrainingSilos _silos;
     private readonly ILogger _logger;
     private Snapshot? _snapshot;
 
@@ -37,11 +39,12 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     /// <param name="job">What it works on.</param>
     /// <param name="hub">The data plane.</param>
     /// <param name="grains">The cluster's.</param>
+    /// <param name="silos">To have a dead one declared dead.</param>
     /// <param name="time">Reminders come by it.</param>
     /// <param name="logger">Told of losses.</param>
-    public ReplicaHost(string key, TrainingJob job, ExchangeHub hub, IGrainFactory grains, TimeProvider time, ILogger logger)
+    public ReplicaHost(string key, TrainingJob job, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger)
     {
-        (Job, _logger) = (job, logger);
+        (Job, _grains, _silos, _logger) = (job, grains, silos, logger);
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         var run = RunOf(job);
         var schedule = StageSchedule.Of(recipe, job.Stage);
@@ -135,13 +138,43 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
                 break;
             case ReplicaAction.SendPeerLost send:
                 LogPeerLost(send.Lost.Lost, send.Lost.Reason);
-                Send(c => c.PeerLostAsync(send.Lost.ToMessage()));
+                ReportAsync(send.Lost).Ignore();
                 break;
             case ReplicaAction.SendPresence send:
                 Send(c => c.PresenceAsync(send.Presence.ToMessage()));
                 break;
             default:
                 throw new ArgumentException($"{message} is no message.", nameof(message));
+        }
+    }
+
+    /// <summary>
+    /// Tells the coordinator, who has the peer probed. Where the coordinator itself is silent, it may have been on the peer's silo: then the
+    /// peer is probed from here, and its silo declared dead if that fails too [13].
+    /// </summary>
+    private async Task ReportAsync(PeerLost lost)
+    {
+        Send(c => c.PeerLostAsync(lost.ToMessage()));
+        if (await AnswersAsync(_coordinator.GetProgressAsync(long.MaxValue)))
+            return;
+        var peer = ReplicaKey.OfMember(lost.Lost);
+        if (!await AnswersAsync(_grains.GetGrain<IReplicaGrain>(peer).PingAsync()))
+        {
+            LogDead(lost.Lost, lost.Reason);
+            await _silos.DeclareDeadAsync(ReplicaKey.Parse(peer).Silo);
+        }
+    }
+
+    private static async Task<bool> AnswersAsync(Task call)
+    {
+        try
+        {
+            await call.WaitAsync(s_probeLimit);
+            return true;
+        }
+        catch (Exception error) when (error is OrleansException or TimeoutException)
+        {
+            return false;
         }
     }
 
@@ -191,6 +224,9 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 
     [LoggerMessage(LogLevel.Warning, "Peer {Peer} is lost: {Reason}")]
     private partial void LogPeerLost(string peer, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The silo of {Peer} is declared dead: it does not answer, nor does the coordinator. {Reason}")]
+    private partial void LogDead(string peer, string reason);
 
     [LoggerMessage(LogLevel.Error, "Replica {Member} failed")]
     private partial void LogFailed(string member, Exception error);

@@ -22,7 +22,8 @@ internal sealed class ChildProcess : IDisposable
     private ChildProcess(Process process, string name, string log, Action<string> onLine)
     {
         (_process, _name, _log, _onLine) = (process, name, log, onLine);
-        _writer = new StreamWriter(new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite), new UTF8Encoding(false)) { AutoFlush = true };
+        var file = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite);
+        _writer = new StreamWriter(file, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
         // A child that is gone before it can be looked at still has its number until this process has asked for its exit code.
         Identity = ProcessIdentity.Of(process.Id) ?? new ProcessIdentity(process.Id, "");
         Exited = WatchAsync();

@@ -56,7 +56,11 @@ public sealed record ClusterStatus(
                     runs.Add(new RunStatusEntry(run.Run, run.State, run.Stage, run.Fraction, run.Message));
             }
 
-            return status with { Silos = [.. status.Silos.Select(silo => silo with { Membership = latest.GetValueOrDefault(silo.Name) })], Work = runs };
+            return status with
+            {
+                Silos = [.. status.Silos.Select(silo => silo with { Membership = latest.GetValueOrDefault(silo.Name) })],
+                Work = runs,
+            };
         }
         catch (Exception error) when (error is UserErrorException or OrleansException or TimeoutException)
         {

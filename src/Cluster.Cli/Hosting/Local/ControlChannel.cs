@@ -82,12 +82,14 @@ internal sealed class ControlChannel : IAsyncDisposable
             await using var stream = new NetworkStream(socket);
             await stream.WriteAsync(Encoding.UTF8.GetBytes(RunJson.Line(request) + "\n"), cancellation);
             using var reader = new StreamReader(stream);
-            var answer = RunJson.Parse<ControlAnswer>(await reader.ReadLineAsync(cancellation) ?? throw new IOException("no answer"), "The cluster's answer");
+            var line = await reader.ReadLineAsync(cancellation) ?? throw new IOException("The connection was closed without an answer.");
+            var answer = RunJson.Parse<ControlAnswer>(line, "The cluster's answer");
             return answer.Error is null ? answer : throw new UserErrorException(answer.Error, answer.Remedy ?? "");
         }
         catch (Exception error) when (error is SocketException or IOException)
         {
-            throw new UserErrorException("The cluster's own process does not answer.", "It is about to end, or was stopped; look at it where `cluster up` runs.", error);
+            throw new UserErrorException(
+                "The cluster's own process does not answer.", "It is about to end, or was stopped; look at it where `cluster up` runs.", error);
         }
     }
 

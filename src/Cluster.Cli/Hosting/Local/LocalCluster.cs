@@ -42,7 +42,9 @@ public sealed class LocalCluster : IAsyncDisposable
     private const string ServicePrefix = "cluster-";
 
     // Long: a machine may be busy with all its silos' training.
-    private static readonly TimeSpan s_start = TimeSpan.FromSeconds(90), s_drain = TimeSpan.FromSeconds(60), s_end = TimeSpan.FromSeconds(20), s_shortLife = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_start = TimeSpan.FromSeconds(90), s_drain = TimeSpan.FromSeconds(60), s_end = TimeSpan.FromSeconds(20);
+
+    private static readonly TimeSpan s_shortLife = TimeSpan.FromSeconds(5);
 
     private readonly ClusterFolder _folder;
     private readonly LocalClusterOptions _options;
@@ -91,8 +93,11 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <param name="options">What to start.</param>
     /// <param name="say">Gets each line to show: the name of a process, or <see cref="Own"/>, and the line.</param>
     /// <param name="cancellation">Gives up and ends what was started.</param>
-    /// <exception cref="UserErrorException">The folder has a cluster already, a port is occupied, the store is not there, or a process does not start.</exception>
-    public static async Task<LocalCluster> StartAsync(LocalClusterOptions options, Action<string, string> say, CancellationToken cancellation)
+    /// <exception cref="UserErrorException">
+    /// The folder has a cluster already, a port is occupied, the store is not there, or a process does not start.
+    /// </exception>
+    public static async Task<LocalCluster> StartAsync(
+        LocalClusterOptions options, Action<string, string> say, CancellationToken cancellation)
     {
         var folder = new ClusterFolder(options.Runs);
         folder.Create();
@@ -151,7 +156,8 @@ public sealed class LocalCluster : IAsyncDisposable
         _gate.Dispose();
         _ending.Dispose();
 
-        Task StopAsync(string name, TimeSpan patience) => _others.TryGetValue(name, out var other) ? other.Child.StopAsync(patience) : Task.CompletedTask;
+        Task StopAsync(string name, TimeSpan patience) =>
+            _others.TryGetValue(name, out var other) ? other.Child.StopAsync(patience) : Task.CompletedTask;
     }
 
     private static FileStream Hold(ClusterFolder folder)
@@ -163,7 +169,8 @@ public sealed class LocalCluster : IAsyncDisposable
         catch (IOException error) when (File.Exists(folder.Lock))
         {
             var which = folder.Last() is { } state ? $" (process {state.Supervisor.Pid}, {state.Web})" : "";
-            throw new UserErrorException($"A cluster runs in {folder.Runs} already{which}.", "End it first, or give another folder as --runs.", error);
+            throw new UserErrorException(
+                $"A cluster runs in {folder.Runs} already{which}.", "End it first, or give another folder as --runs.", error);
         }
     }
 
@@ -271,7 +278,15 @@ public sealed class LocalCluster : IAsyncDisposable
     {
         var log = _folder.Log(name);
         var child = ChildProcess.Start(name, arguments, ClusterContract.AsEnvironment(contract), log, line => _say(name, line));
-        return (new LocalProcess { Name = name, Process = child.Identity, Port = port, GatewayPort = gateway, Started = DateTimeOffset.UtcNow, Log = log }, child);
+        return (new LocalProcess
+        {
+            Name = name,
+            Process = child.Identity,
+            Port = port,
+            GatewayPort = gateway,
+            Started = DateTimeOffset.UtcNow,
+            Log = log,
+        }, child);
     }
 
     private async Task WatchSiloAsync(LocalProcess process, ChildProcess child)
@@ -292,7 +307,8 @@ public sealed class LocalCluster : IAsyncDisposable
         {
             Change(() => _silos.Remove((process, child)));
             child.Dispose();
-            _say(Own, $"{process.Name} {End(code)}; {_silos.Count switch { 0 => "no silo is left", 1 => "1 silo is left", var n => $"{n} silos are left" }}");
+            var left = _silos.Count switch { 0 => "no silo is left", 1 => "1 silo is left", var n => $"{n} silos are left" };
+            _say(Own, $"{process.Name} {End(code)}; {left}");
             if (_options.Restart && code != 0)
                 await StartSiloAsync(process.Name, _ending.Token);
         }
@@ -320,7 +336,8 @@ public sealed class LocalCluster : IAsyncDisposable
         {
             if (DateTimeOffset.UtcNow - process.Started < s_shortLife)
             {
-                _failed.TrySetResult(new UserErrorException($"{process.Name} {End(code)} right after its start.", $"{process.Log} has what it said."));
+                _failed.TrySetResult(new UserErrorException(
+                    $"{process.Name} {End(code)} right after its start.", $"{process.Log} has what it said."));
                 return;
             }
 
@@ -356,7 +373,11 @@ public sealed class LocalCluster : IAsyncDisposable
         lock (_change)
         {
             change();
-            _state = _state with { Silos = [.. _silos.Select(silo => silo.Process)], Others = [.. _others.Values.Select(other => other.Process)] };
+            _state = _state with
+            {
+                Silos = [.. _silos.Select(silo => silo.Process)],
+                Others = [.. _others.Values.Select(other => other.Process)],
+            };
             _folder.Write(_state);
         }
     }

@@ -20,7 +20,8 @@ internal static class SupervisedProcess
         if (environment.Variable(Variable) != "1")
             return;
         Posix.LeaveTerminal();
-        new Thread(() => WaitForSupervisor(environment.Input, isStore ? s_storeStays : TimeSpan.Zero)) { IsBackground = true, Name = "supervisor" }.Start();
+        var stay = isStore ? s_storeStays : TimeSpan.Zero;
+        new Thread(() => WaitForSupervisor(environment.Input, stay)) { IsBackground = true, Name = "supervisor" }.Start();
     }
 
     private static void WaitForSupervisor(Stream input, TimeSpan stay)
