@@ -19,13 +19,7 @@ public sealed class PipelineTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _cluster = await EmbeddedCluster.StartAsync(null);
-        var corpus = Directory.CreateDirectory(Path.Combine(_root, "corpus")).FullName;
-        for (var i = 0; i < 120; i++)
-        {
-            var topic = $"gadget{i % 40} number {i}";
-            File.WriteAllText(Path.Combine(corpus, $"{i:D3}.md"), string.Join("\n\n", Enumerable.Range(0, 6).Select(p =>
-                $"# About the {topic} {p}\n\nThe {topic} turns the handle {p + 2} times before it stops. Nobody has seen part {p} of the {topic} fail on a {(i * 7 + p) % 31}th day of rain.")));
-        }
+        SmallCorpus.Write(Path.Combine(_root, "corpus"));
     }
 
     public async Task DisposeAsync()

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using Cluster.Cli.Hosting;
+using Cluster.Cli.Hosting.Local;
+using Cluster.Contracts.Training;
+using Cluster.Core.Models;
+using Cluster.Core.Recipes;
+using Cluster.Core.Runs;
+using Cluster.EndToEnd.Tests.Hosting;
+using Cluster.EndToEnd.Tests.Stages;
+using Cluster.Silo.Stages;
+using Orleans.Runtime;
+
+namespace Cluster.EndToEnd.Tests.Training;
+
+/// <summary>A run on silo processes that are killed, stopped and added while it trains: the bits are those of a run that nothing happened to.</summary>
+[Collection(ProcessCollection.Name)]
+public sealed class ClusterTrainingTests : IDisposable
+{
+    private const int Steps = 400;
+    private readonly string _root = Directory.CreateTempSubdirectory("cluster-kill-").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public async Task Train_CoordinatorKilledSiloHangsAnotherIsAdded_SameWeightsAsUndisturbed()
+    {
+        SmallCorpus.Write(Path.Combine(_root, "corpus"));
+        var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone", replicas: 1), new QuietObserver(), null, CancellationToken.None);
+
+        var runs = Path.Combine(_root, "runs");
+        await using var up = LineProcess.Cluster("up", "--silos", "3", "--runs", runs);
+        await up.WaitForAsync("Ctrl-C ends it");
+        var state = new ClusterFolder(runs).Running("cluster");
+        await using var connection = await ClusterConnection.OpenAsync(state);
+        var coordinator = connection.Grains.GetGrain<IAllReduceGrain>(TrainingJob.KeyOf("disturbed", StageNames.Pretraining));
+
+        // A driver that takes over tells what its stage did from the beginning: everything happens once only.
+        var happened = new HashSet<long>();
+        Task<(int Code, string Text)>? adding = null;
+        Process? hanging = null;
+        var observer = new QuietObserver
+        {
+            OnPoint = point =>
+            {
+                if (point.Stage != StageNames.Pretraining || point.Loss is null || !happened.Add(point.Step))
+                    return;
+                if (point.Step == 40)
+                {
+                    var host = connection.Grains.GetGrain<IManagementGrain>(0).GetActivationAddress(coordinator).AsTask().GetAwaiter().GetResult();
+                    var victim = state.Silos.Single(silo => silo.Port == host!.Endpoint.Port);
+                    hanging = Process.GetProcessById(state.Silos.First(silo => silo != victim).Process.Pid);
+                    Process.GetProcessById(victim.Process.Pid).Kill();
+                }
+                else if (point.Step == 120)
+                {
+                    Signal("-STOP", hanging!.Id);
+                    adding = LineProcess.RunAsync("silo", "add", "--runs", runs);
+                }
+                else if (point.Step == 200)
+                {
+                    Signal("-CONT", hanging!.Id);
+                }
+            },
+        };
+        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(Request("disturbed", replicas: 1), observer, null, CancellationToken.None);
+
+        Assert.NotNull(adding);
+        Assert.Equal(0, (await adding).Code);
+        Assert.Equal(undisturbed.WeightsSha256, disturbed.WeightsSha256);
+        Assert.Equal(undisturbed.ValidationLoss, disturbed.ValidationLoss);
+        Assert.Equal(0, disturbed.CheckpointsLoaded);
+        // Steps whose coordinator died before it could tell of them have no line; none has two, and none is out of order.
+        var trained = RunJson.ReadLines<MetricPoint>(Folder("disturbed").Metrics).Where(p => p is { Stage: StageNames.Pretraining, Loss: not null }).Select(p => p.Step).ToArray();
+        Assert.Equal(trained.Distinct().Order(), trained);
+        Assert.InRange(trained.Length, Steps - 4, Steps);
+    }
+
+    private RunFolder Folder(string name) => new(Path.Combine(_root, "runs", name));
+
+    private RunRequest Request(string name, int replicas) => new()
+    {
+        Folder = Folder(name),
+        Recipe = new Recipe
+        {
+            Name = "small",
+            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
+            Training = new TrainingRecipe { Steps = Steps, Lanes = 4, MicroBatch = 2, LearningRate = 1e-3, EvaluateEvery = 100, CheckpointEvery = 150, Precision = Precision.Fp32 },
+            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
+            FineTuning = new FineTuningRecipe { Steps = 0 },
+        },
+        CorpusPath = Path.Combine(_root, "corpus"),
+        Replicas = replicas,
+        Silos = ["local"],
+    };
+
+    private static void Signal(string signal, int pid)
+    {
+        using var kill = Process.Start("kill", [signal, $"{pid}"]);
+        kill.WaitForExit();
+    }
+}
