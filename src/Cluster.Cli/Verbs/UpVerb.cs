@@ -72,10 +72,10 @@ public static class UpVerb
         var logs = Paths.ForPeople(Path.GetDirectoryName(new ClusterFolder(state.RunsPath).Log(LocalCluster.Own))!);
         var count = state.Silos.Count == 1 ? "1 silo is" : $"{state.Silos.Count} silos are";
         say($"{count} up; runs are in {Paths.ForPeople(state.RunsPath)}, logs in {logs}");
-        say($"Watch it:   {state.Web}");
-        say($"Train:      {command} train --recipe demo --cluster{where}");
-        say($"Look:       {command} status{where}");
-        say($"Change:     {command} silo add{where}    (silo list, silo drain ID, silo kill ID)");
+        say($"Watch it: {state.Web}");
+        say($"Train: {command} train --recipe demo --cluster{where}");
+        say($"Look: {command} status{where}");
+        say($"Change: {command} silo add{where} (silo list, silo drain ID, silo kill ID)");
         say($"Ctrl-C ends it{(options.Restart ? "; a silo that dies is started again" : "")}.");
     }
 }
