@@ -18,9 +18,9 @@ internal static class MetricsFile
         return [.. kept.Where(p => p.Stage == stage).Select(RunJson.Line)];
     }
 
-    /// <summary>A stage's lines after a step, in order.</summary>
-    public static IReadOnlyList<string> After(RunFolder folder, string stage, long steps) =>
-        [.. RunJson.ReadLines<MetricPoint>(folder.Metrics).Where(p => p.Stage == stage && p.Step > steps).Select(RunJson.Line)];
+    /// <summary>A stage's points after a step, in order.</summary>
+    public static IReadOnlyList<MetricPoint> After(RunFolder folder, string stage, long steps) =>
+        [.. RunJson.ReadLines<MetricPoint>(folder.Metrics).Where(p => p.Stage == stage && p.Step > steps)];
 
     /// <summary>Adds lines.</summary>
     /// <exception cref="UserErrorException">The file cannot be written.</exception>

@@ -78,7 +78,7 @@ public sealed partial class TrainingRunGrain(
     private string _state = "failed";
     private string? _reason = "It has not begun.";
     private double? _validationLoss;
-    private long _startedAt, _tokens;
+    private long _startedAt, _tokens, _recorded;
 
     private TrainingRunRequest Request => state.State.Request!;
 
@@ -106,7 +106,9 @@ public sealed partial class TrainingRunGrain(
         }
 
         // Lines are written before anybody is told of them: the file has all that were, and their order is the same for those who ask on.
-        _lines.AddRange(MetricsFile.After(new RunFolder(Job.RunPath), Job.Stage, Job.FirstStep));
+        var lines = MetricsFile.After(new RunFolder(Job.RunPath), Job.Stage, Job.FirstStep);
+        _lines.AddRange(lines.Select(RunJson.Line));
+        _recorded = lines.Where(p => p.Loss is not null).Select(p => p.Step).DefaultIfEmpty(Job.FirstStep).Max();
         LogGoesOn(Job.Key, state.State.HandledHalt);
         Begin(resumed: true);
         return Task.CompletedTask;
@@ -127,6 +129,7 @@ public sealed partial class TrainingRunGrain(
         };
         await state.WriteStateAsync();
         _lines.Clear();
+        _recorded = request.Job.FirstStep;
         Begin(resumed: false);
     }
 
@@ -360,11 +363,13 @@ public sealed partial class TrainingRunGrain(
     private async Task RecordAsync(RunFolder folder)
     {
         var points = new List<MetricPoint>();
-        foreach (var result in _progress.Results)
+        // A coordinator that took over tells of its last step again.
+        foreach (var result in _progress.Results.Where(r => r.Steps > _recorded))
         {
             var step = await Call(() => Schedule.GetStepAsync(result.Steps - 1));
             var tokens = await Call(() => Shards.GetTokensAsync(result.Steps - 1));
             _tokens = step.TokensBefore + step.Tokens;
+            _recorded = result.Steps;
             var rate = _throughput.Mark(Seconds, _tokens);
             points.Add(new MetricPoint
             {
