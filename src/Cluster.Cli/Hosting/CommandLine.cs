@@ -42,6 +42,7 @@ public static class CommandLine
             new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
             RunsVerb.Create(environment),
             UpVerb.Create(environment),
+            ProveVerb.Create(environment),
             StatusVerb.Create(environment),
             WishVerbs.Pause(environment),
             WishVerbs.Resume(environment),

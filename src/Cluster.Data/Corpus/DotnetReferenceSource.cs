@@ -37,6 +37,9 @@ public sealed class DotnetReferenceSource : IDocumentSource
     /// <inheritdoc/>
     public string Description => $".NET reference documentation in {Path.Combine(_root, "packs")}";
 
+    /// <summary>Paths of the files that are read.</summary>
+    public IReadOnlyList<string> Paths => [.. _files.Select(file => file.Path)];
+
     /// <summary>Bytes of all files, before reading them: for a plan.</summary>
     public long TotalBytes => _files.Sum(file => new FileInfo(file.Path).Length);
 
