@@ -64,7 +64,8 @@ public static class StoreConnections
             {
                 await services.GetRequiredKeyedService<IConnectionMultiplexer>(key).GetDatabase().PingAsync();
             }
-            catch (Exception error) when (error is RedisException or TimeoutException)
+            // One that gives up while it is asked says so in its own way.
+            catch (Exception error) when (error is RedisException or TimeoutException or ObjectDisposedException)
             {
                 throw Unreachable($"ConnectionStrings:{key}", Options(configuration, key), error);
             }

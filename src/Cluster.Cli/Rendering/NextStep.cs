@@ -22,6 +22,7 @@ public sealed record NextStep(string What, string Command)
             new("Train on your own text", $"{command} demo --corpus PATH --out {own}"),
             new("Train it again on three replicas: the weights come out the same",
                 $"{command} train --recipe {Quoting.Argument(Paths.ForPeople(run.Recipe))}{text} --replicas 3 --out {again}"),
+            new("Train on silos that may be killed, and add more while it trains", $"{command} up --silos 3"),
         ];
 
         string Beside(string name) => Quoting.Argument(Paths.ForPeople(Path.Combine(Path.GetDirectoryName(run.Path) ?? run.Path, name)));
