@@ -19,6 +19,7 @@ public static class BenchVerbs
         Tokenizer(environment),
         Generate(environment),
         AllReduce(environment),
+        Simulate(environment),
         AllReduceMemberCommand(environment),
     };
 
@@ -36,6 +37,22 @@ public static class BenchVerbs
             Options.Check("--steps", parsed.GetValue(steps), 1, 90_000);
             Print(environment, parsed.GetValue(json), await TrainBenchmark.RunAsync(
                 parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(steps), environment.Interrupts.Listen()));
+        });
+        return command;
+    }
+
+    private static Command Simulate(CliEnvironment environment)
+    {
+        var seeds = new Option<long>("--seeds") { Description = "Schedules to run.", HelpName = "N", DefaultValueFactory = _ => 1_000_000 };
+        var first = new Option<ulong>("--first") { Description = "The first seed.", HelpName = "N", DefaultValueFactory = _ => 1 };
+        var json = Options.Json();
+        var command = new Command("simulate", "The commit protocol under simulated faults; ends with 1 where an invariant is broken.") { seeds, first, json };
+        command.SetAction(parsed =>
+        {
+            Options.Check("--seeds", parsed.GetValue(seeds), 1, 1_000_000_000);
+            var result = SimulateBenchmark.Run(parsed.GetValue(seeds), parsed.GetValue(first), environment.Interrupts.Listen());
+            Print(environment, parsed.GetValue(json), result);
+            return result.Violations == 0 ? 0 : 1;
         });
         return command;
     }
