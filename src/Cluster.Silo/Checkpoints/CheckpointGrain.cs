@@ -24,6 +24,7 @@ public sealed partial class CheckpointGrain(
     private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long? _writing;
+    private string _writer = "";
     private CheckpointInfo? _last;
     private string? _error;
 
@@ -53,7 +54,7 @@ public sealed partial class CheckpointGrain(
         // One at a time: a replica copies its state into one buffer.
         if (_writing is { } earlier)
             throw new InvalidOperationException($"The checkpoint of step {earlier} is still being written.");
-        (_writing, _error) = (request.Steps, null);
+        (_writing, _writer, _error) = (request.Steps, replica, null);
         try
         {
             await GrainFactory.GetGrain<IReplicaGrain>(replica).SaveAsync(request);
@@ -86,7 +87,23 @@ public sealed partial class CheckpointGrain(
         using var limit = new CancellationTokenSource(s_longPoll);
         while (_writing is not null && !limit.IsCancellationRequested)
             await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        // Long, or lost? Whose silo has died writes nothing any more.
+        if (_writing is { } steps && await LossAsync(_writer) is { } loss)
+            await WrittenAsync(steps, null, $"Replica {_writer} is lost: {loss}");
         return new CheckpointOutcome(_writing is not null, _last, _error);
+    }
+
+    private async Task<string?> LossAsync(string replica)
+    {
+        try
+        {
+            await GrainFactory.GetGrain<IReplicaGrain>(replica).PingAsync();
+            return null;
+        }
+        catch (Exception error) when (error is OrleansException or TimeoutException)
+        {
+            return error.Message;
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "The checkpoint of step {Step} is written")]

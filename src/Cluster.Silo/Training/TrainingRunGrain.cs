@@ -66,6 +66,9 @@ public sealed partial class TrainingRunGrain(
     [PersistentState("training-run")] IPersistentState<TrainingRunState> state, TrainingInstruments instruments, ILogger<TrainingRunGrain> logger)
     : Grain, ITrainingRunGrain
 {
+    /// <summary>Attempts at a checkpoint that must be written.</summary>
+    private const int MaxSaves = 3;
+
     private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_storePause = TimeSpan.FromSeconds(1);
     private readonly List<string> _lines = [];
     private readonly Throughput _throughput = new();
@@ -418,15 +421,20 @@ public sealed partial class TrainingRunGrain(
     /// <summary>Starts saving, once the last checkpoint is on disk; with <paramref name="mustSucceed"/> waits and insists.</summary>
     private async Task SaveAsync(long steps, bool mustSucceed)
     {
-        await SavedAsync();
-        if (_checkpoint?.Steps != steps)
+        for (var attempt = 1; ; attempt++)
         {
+            await SavedAsync();
+            if (_checkpoint?.Steps == steps)
+                return;
             var request = new CheckpointRequest(CheckpointsFolder, steps, _tokens, Seconds, _early.Best, _early.Without);
             await Call(() => Checkpoints.SaveAsync(_progress.Replicas[0], request));
+            if (!mustSucceed || await SavedAsync() is not { } error)
+                return;
+            if (attempt == MaxSaves)
+                throw new UserErrorException($"The checkpoint of step {steps} is not written: {error}", "Mend that and run the same command again; it goes on from the last one.");
+            // The one that wrote may be lost; another holds the same state.
+            _progress = await Call(() => AllReduce.GetProgressAsync(steps));
         }
-
-        if (mustSucceed && await SavedAsync() is { } error)
-            throw new UserErrorException($"The checkpoint of step {steps} is not written: {error}", "Mend that and run the same command again; it goes on from the last one.");
     }
 
     /// <summary>Waits until nothing is being written; why the last was not, or null.</summary>

@@ -25,7 +25,7 @@ public sealed class ClusterTrainingTests : IDisposable
     public async Task Train_CoordinatorKilledSiloHangsAnotherIsAdded_SameWeightsAsUndisturbed()
     {
         SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone", replicas: 1), new QuietObserver(), null, CancellationToken.None);
+        var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone", replicas: 1), new QuietObserver(), Ports.Free(), CancellationToken.None);
 
         var runs = Path.Combine(_root, "runs");
         await using var up = LineProcess.Cluster("up", "--silos", "3", "--runs", runs);
