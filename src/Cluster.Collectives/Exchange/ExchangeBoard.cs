@@ -88,6 +88,13 @@ public sealed class ExchangeBoard
         Interlocked.MemoryBarrier();
     }
 
+    /// <summary>Takes everything down that was published, and stays at the key.</summary>
+    public void Withdraw()
+    {
+        lock (_gate)
+            Advance(_key);
+    }
+
     /// <summary>Shows this replica's nodes, in lane order, for the key the board is at.</summary>
     /// <param name="nodes">The whole nodes; the array is the board's from now on.</param>
     /// <param name="slices">How readers cut them.</param>

@@ -48,7 +48,7 @@ public sealed record RunSubmission(
     [property: Id(4)] long? StopAfter, [property: Id(5)] string? SamplePrompt, [property: Id(6)] DateTimeOffset SubmittedAt);
 
 /// <summary>Where the work is.</summary>
-/// <param name="State">running, paused, done, cancelled, failed; "none" where nothing was submitted.</param>
+/// <param name="State">running (a pause included), done, cancelled, failed; "none" where nothing was submitted.</param>
 /// <param name="Reason">Why it failed, or null.</param>
 /// <param name="Events">What happened beyond the place asked for, as JSON; older steps are thinned out.</param>
 /// <param name="Next">Where the next stretch begins.</param>

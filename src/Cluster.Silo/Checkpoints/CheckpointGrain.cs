@@ -2,6 +2,7 @@ using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Training;
 using Cluster.Core.Checkpoints;
 using Cluster.Core.Runs;
+using Cluster.Silo.Training;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
 
@@ -88,22 +89,9 @@ public sealed partial class CheckpointGrain(
         while (_writing is not null && !limit.IsCancellationRequested)
             await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
         // Long, or lost? Whose silo has died writes nothing any more.
-        if (_writing is { } steps && await LossAsync(_writer) is { } loss)
+        if (_writing is { } steps && await GrainCalls.FailureAsync(GrainFactory.GetGrain<IReplicaGrain>(_writer).PingAsync()) is { } loss)
             await WrittenAsync(steps, null, $"Replica {_writer} is lost: {loss}");
         return new CheckpointOutcome(_writing is not null, _last, _error);
-    }
-
-    private async Task<string?> LossAsync(string replica)
-    {
-        try
-        {
-            await GrainFactory.GetGrain<IReplicaGrain>(replica).PingAsync();
-            return null;
-        }
-        catch (Exception error) when (error is OrleansException or TimeoutException)
-        {
-            return error.Message;
-        }
     }
 
     [LoggerMessage(LogLevel.Information, "The checkpoint of step {Step} is written")]

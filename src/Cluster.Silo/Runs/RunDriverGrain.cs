@@ -46,7 +46,6 @@ public sealed partial class RunDriverGrain(
     private readonly Lock _gate = new();
     private TaskCompletionSource _changed = NewSignal();
     private CancellationTokenSource _cancel = new(), _leave = new();
-    private bool _paused;
 
     private bool Works => state.State is { Submission: not null, Ended: null };
 
@@ -78,10 +77,10 @@ public sealed partial class RunDriverGrain(
     }
 
     /// <inheritdoc/>
-    public Task<bool> PauseAsync() => WishAsync(true, training => training.PauseAsync());
+    public Task<bool> PauseAsync() => WishAsync(training => training.PauseAsync());
 
     /// <inheritdoc/>
-    public Task<bool> ResumeAsync() => WishAsync(false, training => training.ResumeAsync());
+    public Task<bool> ResumeAsync() => WishAsync(training => training.ResumeAsync());
 
     /// <inheritdoc/>
     public async Task<bool> CancelAsync()
@@ -119,12 +118,12 @@ public sealed partial class RunDriverGrain(
         if (_events.Added < after)
             lines = new RunLines([], _events.Added);
         var s = state.State;
-        return new RunProgress(s.Submission is null ? "none" : s.Ended ?? (_paused ? "paused" : "running"), s.Reason, lines.Lines, lines.Next);
+        return new RunProgress(s.Submission is null ? "none" : s.Ended ?? "running", s.Reason, lines.Lines, lines.Next);
     }
 
     private void Begin()
     {
-        (_cancel, _leave, _paused) = (new CancellationTokenSource(), new CancellationTokenSource(), false);
+        (_cancel, _leave) = (new CancellationTokenSource(), new CancellationTokenSource());
         if (state.State.Cancelled)
             _cancel.Cancel();
         var submission = state.State.Submission!;
@@ -178,7 +177,7 @@ public sealed partial class RunDriverGrain(
     }
 
     /// <summary>Tells the stage that is being trained.</summary>
-    private async Task<bool> WishAsync(bool paused, Func<ITrainingRunGrain, Task> say)
+    private async Task<bool> WishAsync(Func<ITrainingRunGrain, Task> say)
     {
         if (!Works)
             return false;
@@ -188,8 +187,6 @@ public sealed partial class RunDriverGrain(
             if (await training.GetStatusAsync() is not { State: "running" or "paused" })
                 continue;
             await say(training);
-            _paused = paused;
-            Signal();
             return true;
         }
 

@@ -94,11 +94,13 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             var data = PrepareData(source);
             SettlePlan(data);
 
-            var peak = MachineCalibration.MeasurePeakFlops(_recipe.Training.Precision, request.Replicas, _recipe.Training.ThreadsPerReplica);
+            // Measured when it is first needed: not beside a training that a new driver finds under way.
+            var peak = new Lazy<double>(() =>
+                MachineCalibration.MeasurePeakFlops(_recipe.Training.Precision, request.Replicas, _recipe.Training.ThreadsPerReplica));
             var pretrained = await TrainAsync(StageNames.Pretraining, null, peak);
             var tuned = _recipe.FineTuning.Steps > 0 && !StopsEarly ? await TrainAsync(StageNames.FineTuning, pretrained.Checkpoint.Path, peak) : null;
             var (heldOut, overlap) = tuned is null ? ([], null) : Evaluate();
-            return Summarise(pretrained, tuned, peak, heldOut, overlap);
+            return Summarise(pretrained, tuned, peak.Value, heldOut, overlap);
         }
 
         /// <summary>
@@ -259,7 +261,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             });
         }
 
-        private async Task<TrainingOutput> TrainAsync(string stage, string? startFrom, double peak)
+        private async Task<TrainingOutput> TrainAsync(string stage, string? startFrom, Lazy<double> peak)
         {
             var schedule = StageSchedule.Of(_recipe, stage);
             var last = stage == StageNames.Pretraining && StopsEarly ? request.StopAfter!.Value : schedule.Steps;
@@ -302,7 +304,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
                 .Select(i => new ReplicaKey(key, request.Silos[i % request.Silos.Count], i / request.Silos.Count).ToString())];
             var job = new TrainingJob(_folder.Name, stage, RecipeJson.Canonical(_recipe), _folder.Path, replicas, checkpoint?.Steps ?? 0, last,
                 checkpoint?.Path ?? startFrom, RandomNumberGenerator.GetBytes(32), request.SlotsPerSilo);
-            await training.StartAsync(new TrainingRunRequest(job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak));
+            await training.StartAsync(new TrainingRunRequest(job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak.Value));
             return await TrainedAsync(training, stage, schedule, last, input);
         }
 

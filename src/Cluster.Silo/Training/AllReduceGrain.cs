@@ -30,7 +30,7 @@ public sealed record AllReduceState
 public sealed partial class AllReduceGrain(
     [PersistentState("all-reduce")] IPersistentState<AllReduceState> state, TrainingSilos silos, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_tick = TimeSpan.FromSeconds(1), s_probeLimit = TimeSpan.FromSeconds(1.5),
+    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_tick = TimeSpan.FromSeconds(1),
         s_startLimit = TimeSpan.FromSeconds(60);
 
     private readonly Queue<StepResult> _results = new();
@@ -387,16 +387,7 @@ public sealed partial class AllReduceGrain(
         var (replica, self) = (Replica(member), this.AsReference<IAllReduceGrain>());
         _ = Task.Run(async () =>
         {
-            string? failure = null;
-            try
-            {
-                await replica.PingAsync().WaitAsync(s_probeLimit);
-            }
-            catch (Exception error)
-            {
-                failure = error.Message;
-            }
-
+            var failure = await GrainCalls.FailureAsync(replica.PingAsync());
             await GrainCalls.RetryAsync(() => self.ProbedAsync(member, failure), CancellationToken.None);
         });
     }

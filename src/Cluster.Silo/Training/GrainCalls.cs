@@ -7,6 +7,7 @@ namespace Cluster.Silo.Training;
 internal static class GrainCalls
 {
     private const int MaxAttempts = 8;
+    private static readonly TimeSpan s_probeLimit = TimeSpan.FromSeconds(1.5);
 
     /// <summary>The call's answer, after at most eight attempts within about 25 seconds.</summary>
     public static async Task<T> RetryAsync<T>(Func<Task<T>> call, CancellationToken cancellation, Action<int, Exception>? failed = null)
@@ -31,4 +32,18 @@ internal static class GrainCalls
         await call();
         return true;
     }, cancellation, failed);
+
+    /// <summary>Why a call that is answered at once by whoever lives was not answered within a limit; null where it was.</summary>
+    public static async Task<string?> FailureAsync(Task call)
+    {
+        try
+        {
+            await call.WaitAsync(s_probeLimit);
+            return null;
+        }
+        catch (Exception error)
+        {
+            return error.Message;
+        }
+    }
 }

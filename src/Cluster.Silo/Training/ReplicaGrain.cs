@@ -24,47 +24,26 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     public Task StartAsync(TrainingJob job) => local.StartAsync(Key, job);
 
     /// <inheritdoc/>
-    public Task BeginAsync(BeginStepMessage begin)
-    {
-        local.Find(Key)?.Worker.Post(begin.ToRecord());
-        return Task.CompletedTask;
-    }
+    public Task BeginAsync(BeginStepMessage begin) => Tell(worker => worker.Post(begin.ToRecord()));
 
     /// <inheritdoc/>
-    public Task CommitAsync(CommitMessage commit)
-    {
-        local.Find(Key)?.Worker.Post(commit.ToRecord());
-        return Task.CompletedTask;
-    }
+    public Task CommitAsync(CommitMessage commit) => Tell(worker => worker.Post(commit.ToRecord()));
 
     /// <inheritdoc/>
-    public Task QueryAsync(QueryMessage query)
-    {
-        local.Find(Key)?.Worker.Post(query.ToRecord());
-        return Task.CompletedTask;
-    }
+    public Task QueryAsync(QueryMessage query) => Tell(worker => worker.Post(query.ToRecord()));
 
     /// <inheritdoc/>
-    public Task CopyAsync(CopyStateMessage copy)
-    {
-        local.Find(Key)?.Worker.Post(copy.ToRecord());
-        return Task.CompletedTask;
-    }
+    public Task CopyAsync(CopyStateMessage copy) => Tell(worker => worker.Post(copy.ToRecord()));
 
     /// <inheritdoc/>
-    public Task EvictedAsync(EvictedMessage evicted)
-    {
-        local.Find(Key)?.Worker.Post(evicted.ToRecord());
-        return Task.CompletedTask;
-    }
+    public Task EvictedAsync(EvictedMessage evicted) => Tell(worker => worker.Post(evicted.ToRecord()));
 
     /// <inheritdoc/>
-    public Task RefusedAsync(string member, string reason)
+    public Task RefusedAsync(string member, string reason) => Tell(worker =>
     {
-        if (local.Find(Key)?.Worker is { } worker && worker.Member.Id == member)
+        if (worker.Member.Id == member)
             worker.Refused(reason);
-        return Task.CompletedTask;
-    }
+    });
 
     /// <inheritdoc/>
     public Task EvaluateAsync(long steps, int firstLane, int lanes)
@@ -136,6 +115,14 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     {
         await local.StopAsync(Key);
         DeactivateOnIdle();
+    }
+
+    /// <summary>What is said to a replica that is not here any more concerns nobody.</summary>
+    private Task Tell(Action<ReplicaWorker> say)
+    {
+        if (local.Find(Key) is { } host)
+            say(host.Worker);
+        return Task.CompletedTask;
     }
 
     /// <summary>Does something outside the grain's turns; its failure ends nothing but itself.</summary>

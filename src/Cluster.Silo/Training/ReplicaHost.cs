@@ -25,7 +25,7 @@ namespace Cluster.Silo.Training;
 internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 {
     /// <summary>How often a replica that hears nothing says again what it said last.</summary>
-    private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1), s_probeLimit = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1);
 
     private readonly IAllReduceGrain _coordinator;
     private readonly ExchangeHub.Registration _gradients, _state;
@@ -155,26 +155,13 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     private async Task ReportAsync(PeerLost lost)
     {
         Send(c => c.PeerLostAsync(lost.ToMessage()));
-        if (await AnswersAsync(_coordinator.GetProgressAsync(long.MaxValue)))
+        if (await GrainCalls.FailureAsync(_coordinator.GetProgressAsync(long.MaxValue)) is null)
             return;
         var peer = ReplicaKey.OfMember(lost.Lost);
-        if (!await AnswersAsync(_grains.GetGrain<IReplicaGrain>(peer).PingAsync()))
+        if (await GrainCalls.FailureAsync(_grains.GetGrain<IReplicaGrain>(peer).PingAsync()) is not null)
         {
             LogDead(lost.Lost, lost.Reason);
             await _silos.DeclareDeadAsync(ReplicaKey.Parse(peer).Silo);
-        }
-    }
-
-    private static async Task<bool> AnswersAsync(Task call)
-    {
-        try
-        {
-            await call.WaitAsync(s_probeLimit);
-            return true;
-        }
-        catch (Exception error) when (error is OrleansException or TimeoutException)
-        {
-            return false;
         }
     }
 

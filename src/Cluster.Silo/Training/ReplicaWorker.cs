@@ -64,7 +64,6 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
     private (long Term, long Generation) _linksOf;
     private StateTransfer? _state;
-    private ExchangeKey? _shown;
     private Busy? _busy;
     private double _norm;
     private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks;
@@ -200,7 +199,8 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 load(engine);
             else
                 engine.Reset();
-            _state.Publish(engine, _start.Steps);
+            _state.Withdraw(_start.Steps);
+            _state.Publish(engine);
             _machine = new ReplicaStepMachine(Member, _start.Identity with { Fingerprint = fingerprint }, _start.Steps);
             Do(_machine.Start(), 0);
             foreach (var work in _inbox.GetConsumingEnumerable())
@@ -258,8 +258,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     break;
                 case ReplicaAction.Abandon:
                     // Whoever still reads gets what was published; nothing new is.
-                    if (_shown is { } key)
-                        _peers.Gradients.Advance(key);
+                    _peers.Gradients.Withdraw();
                     break;
                 case ReplicaAction.Copy copy:
                     Copy(copy.From);
@@ -294,7 +293,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         var start = Stopwatch.GetTimestamp();
         _state!.Withdraw(step + 1);
         _engine!.Apply(_reduced.Span, _norm, _source.Plan(step).LearningRate, step + 1);
-        _state.Publish(_engine, step + 1);
+        _state.Publish(_engine);
         _computeTicks += Stopwatch.GetTimestamp() - start;
     }
 
@@ -316,7 +315,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 link.DisposeAsync().AsTask().GetAwaiter().GetResult();
             }
 
-            _state.Publish(_engine!, from.Committed.Steps);
+            _state.Publish(_engine!);
             Do(_machine!.Copied(from, StateHash()), 0);
         }
         catch (Exception error) when (error is IOException or StaleKeyException or OperationCanceledException)
@@ -354,7 +353,6 @@ public sealed class ReplicaWorker : IAsyncDisposable
         {
             var key = new ExchangeKey(_run, begin.Term, begin.Generation, begin.Step);
             _peers.Gradients.Advance(key);
-            _shown = key;
             if (_nodes!.Step != begin.Step)
                 _losses.Clear();
             _nodes.BeginStep(begin.Step);

@@ -15,15 +15,11 @@ internal sealed class StateTransfer(ExchangeBoard board, ulong run, SlicePlan sl
     /// <summary>Of the boards that hold states: not those that gradients travel by.</summary>
     public static ulong RunOf(ulong run) => run ^ 0x5354_4154_4553_0000; // "STATES"
 
-    /// <summary>Shows the state after so many steps.</summary>
-    public void Publish(TrainingEngine engine, long steps)
-    {
-        Withdraw(steps);
-        board.PublishNodes([.. engine.State.Select(vector => (ReadOnlyMemory<float>)vector)], slices);
-    }
-
     /// <summary>Shows nothing; to be called before the state changes, with the steps that it will have applied.</summary>
     public void Withdraw(long steps) => board.Advance(KeyOf(steps));
+
+    /// <summary>Shows the state after the steps that <see cref="Withdraw"/> was told.</summary>
+    public void Publish(TrainingEngine engine) => board.PublishNodes([.. engine.State.Select(vector => (ReadOnlyMemory<float>)vector)], slices);
 
     /// <summary>Overwrites an engine's state by a donor's.</summary>
     /// <exception cref="StaleKeyException">The donor has gone on.</exception>

@@ -238,12 +238,11 @@ public sealed partial class TrainingRunGrain(
     {
         var folder = new RunFolder(Job.RunPath);
         var handled = state.State.HandledHalt;
-        var halt = resumed ? await Call(() => Schedule.GetHaltAsync(handled, Job.LastStep)) : await OpenAsync(folder);
-        // The job may have been given to the coordinator, or the driver's silo have died just before.
-        if (resumed && (await Call(() => AllReduce.GetProgressAsync(handled))).Generation == 0 && handled == Job.FirstStep)
-            halt = await OpenAsync(folder);
+        // The driver's silo may have died before the job was given to anyone.
+        var begun = resumed && (handled > Job.FirstStep || (await Call(() => AllReduce.GetProgressAsync(handled))).Generation > 0);
+        var halt = begun ? await Call(() => Schedule.GetHaltAsync(handled, Job.LastStep)) : await OpenAsync(folder);
         _tokens = StageSchedule.Of(_recipe, Job.Stage).TokensUntil(handled);
-        if (resumed)
+        if (begun)
             await Call(() => AllReduce.ContinueAsync(halt.Steps));
         while (true)
         {

@@ -38,6 +38,7 @@ public sealed class ClusterTrainingTests : IDisposable
         var happened = new HashSet<long>();
         Task<(int Code, string Text)>? adding = null;
         Process? hanging = null;
+        LocalProcess? victim = null;
         var observer = new QuietObserver
         {
             OnPoint = point =>
@@ -47,7 +48,7 @@ public sealed class ClusterTrainingTests : IDisposable
                 if (point.Step == 40)
                 {
                     var host = connection.Grains.GetGrain<IManagementGrain>(0).GetActivationAddress(coordinator).AsTask().GetAwaiter().GetResult();
-                    var victim = state.Silos.Single(silo => silo.Port == host!.Endpoint.Port);
+                    victim = state.Silos.Single(silo => silo.Port == host!.Endpoint.Port);
                     hanging = Process.GetProcessById(state.Silos.First(silo => silo != victim).Process.Pid);
                     Process.GetProcessById(victim.Process.Pid).Kill();
                 }
@@ -64,6 +65,8 @@ public sealed class ClusterTrainingTests : IDisposable
         };
         var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(Request("disturbed", replicas: 1), observer, null, CancellationToken.None);
 
+        // Were nobody killed and nobody evicted, equal weights would say nothing.
+        await up.WaitForAsync($"{victim!.Name} was killed (signal 9)");
         Assert.NotNull(adding);
         Assert.Equal(0, (await adding).Code);
         Assert.Equal(undisturbed.WeightsSha256, disturbed.WeightsSha256);
