@@ -15,6 +15,7 @@ public static class ReadyLine
     /// <inheritdoc cref="Of(string, string)"/>
     public static string Of(string name, EndPoint address) => Of(name, address.ToString()!);
 
-    /// <summary>Whether a line is that of a process.</summary>
-    public static bool Is(string line, string name) => line.StartsWith(name + Mark, StringComparison.Ordinal);
+    /// <summary>The address in the line of a process, or null if it is another line.</summary>
+    public static string? Address(string line, string name) =>
+        line.StartsWith(name + Mark, StringComparison.Ordinal) ? line[(name.Length + Mark.Length)..] : null;
 }

@@ -19,38 +19,47 @@ public static class WebAddress
     public static int? Asked(IConfiguration configuration) =>
         configuration["Cluster:WebPort"] is { } text ? Port("Cluster:WebPort", text) : null;
 
-    /// <summary>Chooses an address that is free now. Whoever listens on it must still expect that another process was quicker.</summary>
+    /// <summary>Takes an address. It is this process's from now on: no other can take it between the choice and the server's start.</summary>
     /// <param name="asked">The port that must be it, 1–65535; null takes <see cref="DefaultPort"/> or the next free one after it.</param>
-    /// <param name="probe">Tries a loopback port and says what came of it; null opens a socket.</param>
+    /// <param name="listen">Listens on a loopback port, or throws; null opens a socket.</param>
     /// <exception cref="UserErrorException">The port asked for cannot be had, or none can.</exception>
-    public static Uri Choose(int? asked, Func<int, SocketError>? probe = null)
+    public static WebListener Take(int? asked, Func<int, Socket>? listen = null)
     {
-        probe ??= Probe;
+        listen ??= Listen;
         if (asked is { } port)
         {
             if (port is < 1 or > 65_535)
                 throw new UserErrorException($"The web port is {port}.", "Give a port from 1 to 65535.");
-            return probe(port) switch
+            try
             {
-                SocketError.Success => At(port),
-                SocketError.AccessDenied => throw new UserErrorException(
-                    $"Port {port} may not be opened by this user.", "Give a port from 1024 on, or none to let one be chosen."),
-                _ => throw Occupied(port),
-            };
+                return new WebListener(listen(port), port);
+            }
+            catch (SocketException error) when (error.SocketErrorCode == SocketError.AccessDenied)
+            {
+                throw new UserErrorException(
+                    $"Port {port} may not be opened by this user.", "Give a port from 1024 on, or none to let one be chosen.", error);
+            }
+            catch (SocketException error)
+            {
+                throw new UserErrorException(
+                    $"Port {port} is occupied by another process.", "Give another port, or none to let a free one be chosen.", error);
+            }
         }
 
         for (var next = DefaultPort; next < DefaultPort + Tries; next++)
         {
-            if (probe(next) == SocketError.Success)
-                return At(next);
+            try
+            {
+                return new WebListener(listen(next), next);
+            }
+            catch (SocketException)
+            {
+                // Another's.
+            }
         }
 
         throw new UserErrorException($"No port from {DefaultPort} to {DefaultPort + Tries - 1} is free.", "Give a free one as Cluster:WebPort.");
     }
-
-    /// <summary>Says that a port that was asked for is taken.</summary>
-    internal static UserErrorException Occupied(int port, Exception? inner = null) =>
-        new($"Port {port} is occupied by another process.", "Give another port, or none to let a free one be chosen.", inner);
 
     /// <summary>Reads a port out of the configuration.</summary>
     /// <exception cref="UserErrorException">It is none.</exception>
@@ -59,19 +68,20 @@ public static class WebAddress
             ? port
             : throw new UserErrorException($"{key} is \"{text}\".", "Give a port from 1 to 65535.");
 
-    private static Uri At(int port) => new UriBuilder(Uri.UriSchemeHttp, IPAddress.Loopback.ToString(), port).Uri;
-
-    private static SocketError Probe(int port)
+    private static Socket Listen(int port)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, port);
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            listener.Start();
-            return SocketError.Success;
+            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            // Two may bind to one port before either listens.
+            socket.Listen();
+            return socket;
         }
-        catch (SocketException error)
+        catch
         {
-            return error.SocketErrorCode;
+            socket.Dispose();
+            throw;
         }
     }
 }

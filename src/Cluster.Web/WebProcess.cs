@@ -3,8 +3,6 @@ using Cluster.ServiceDefaults;
 using Cluster.Web.Api;
 using Cluster.Web.Pages;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -41,10 +39,6 @@ public static class WebProcess
             {
                 await app.RunAsync();
             }
-            catch (IOException error) when (error.InnerException is AddressInUseException)
-            {
-                throw WebAddress.Occupied(address.Port, error);
-            }
             catch (Exception) when (stopping.IsCancellationRequested)
             {
                 // Told to end while it still waited for a silo.
@@ -66,8 +60,9 @@ public static class WebProcess
     public static WebApplication Create(string[] args, out Uri address)
     {
         var builder = WebApplication.CreateBuilder(args);
-        address = WebAddress.Choose(WebAddress.Asked(builder.Configuration));
-        builder.WebHost.UseUrls(address.AbsoluteUri);
+        var listener = WebAddress.Take(WebAddress.Asked(builder.Configuration));
+        address = listener.Address;
+        listener.Serve(builder.WebHost);
         builder.AddStores();
         builder.UseOrleansClient(client =>
         {

@@ -7,43 +7,57 @@ namespace Cluster.Web.Tests;
 public class WebAddressTests
 {
     [Fact]
-    public void Choose_NothingAsked_DefaultPortOnLoopback()
+    public void Take_NothingAsked_DefaultPortOnLoopback()
     {
-        Assert.Equal(new Uri("http://127.0.0.1:8080/"), WebAddress.Choose(null, _ => SocketError.Success));
+        using var taken = WebAddress.Take(null, _ => Socket());
+
+        Assert.Equal(new Uri("http://127.0.0.1:8080/"), taken.Address);
     }
 
     [Fact]
-    public void Choose_NothingAskedAndOccupied_NextFreeOne()
+    public void Take_NothingAskedAndOccupied_NextFreeOne()
     {
-        Assert.Equal(8083, WebAddress.Choose(null, port => port < 8083 ? SocketError.AddressAlreadyInUse : SocketError.Success).Port);
+        using var taken = WebAddress.Take(null, port => port < 8083 ? throw new SocketException((int)SocketError.AddressAlreadyInUse) : Socket());
+
+        Assert.Equal(8083, taken.Address.Port);
     }
 
     [Fact]
-    public void Choose_NothingAskedAndNoneFree_Refused()
+    public void Take_NothingAskedTwiceAtOnce_TwoPorts()
     {
-        var error = Assert.Throws<UserErrorException>(() => WebAddress.Choose(null, _ => SocketError.AddressAlreadyInUse));
+        using var first = WebAddress.Take(null);
+        using var second = WebAddress.Take(null);
+
+        Assert.NotEqual(first.Address, second.Address);
+    }
+
+    [Fact]
+    public void Take_NothingAskedAndNoneFree_Refused()
+    {
+        var error = Assert.Throws<UserErrorException>(() => WebAddress.Take(null, _ => throw new SocketException((int)SocketError.AddressAlreadyInUse)));
 
         Assert.Equal("No port from 8080 to 8179 is free.", error.What);
     }
 
     [Fact]
-    public void Choose_AskedPortOccupied_RefusedByNameAndFreeOneTaken()
+    public void Take_AskedPortOccupied_RefusedByNameAndFreeOneTaken()
     {
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
         var port = ((IPEndPoint)other.LocalEndpoint).Port;
 
-        var error = Assert.Throws<UserErrorException>(() => WebAddress.Choose(port));
+        var error = Assert.Throws<UserErrorException>(() => WebAddress.Take(port));
         other.Stop();
+        using var taken = WebAddress.Take(port);
 
         Assert.Equal($"Port {port} is occupied by another process.", error.What);
-        Assert.Equal(port, WebAddress.Choose(port).Port);
+        Assert.Equal(port, taken.Address.Port);
     }
 
     [Fact]
-    public void Choose_AskedPortNotAllowed_SaysSo()
+    public void Take_AskedPortNotAllowed_SaysSo()
     {
-        var error = Assert.Throws<UserErrorException>(() => WebAddress.Choose(80, _ => SocketError.AccessDenied));
+        var error = Assert.Throws<UserErrorException>(() => WebAddress.Take(80, _ => throw new SocketException((int)SocketError.AccessDenied)));
 
         Assert.Equal("Port 80 may not be opened by this user.", error.What);
     }
@@ -52,8 +66,10 @@ public class WebAddressTests
     [InlineData(0)]
     [InlineData(-5)]
     [InlineData(65_536)]
-    public void Choose_NoPort_Refused(int asked)
+    public void Take_NoPort_Refused(int asked)
     {
-        Assert.Equal($"The web port is {asked}.", Assert.Throws<UserErrorException>(() => WebAddress.Choose(asked)).What);
+        Assert.Equal($"The web port is {asked}.", Assert.Throws<UserErrorException>(() => WebAddress.Take(asked)).What);
     }
+
+    private static Socket Socket() => new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 }

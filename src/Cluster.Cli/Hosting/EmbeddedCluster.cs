@@ -1,7 +1,6 @@
 using Cluster.Silo.Hosting;
 using Cluster.Web;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -30,7 +29,7 @@ public sealed class EmbeddedCluster : IAsyncDisposable
     /// <exception cref="Core.Errors.UserErrorException">The port that was asked for is occupied.</exception>
     public static async Task<EmbeddedCluster> StartAsync(int? webPort, CancellationToken cancellation = default)
     {
-        var page = WebAddress.Choose(webPort);
+        var listener = WebAddress.Take(webPort);
         // No arguments: the command line is the caller's. Content comes from the assembly, so the working folder's files stay unread.
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = [], ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>(StringComparer.Ordinal)
@@ -39,7 +38,7 @@ public sealed class EmbeddedCluster : IAsyncDisposable
             ["Orleans:Endpoints:SiloPort"] = $"{Ports.Free()}",
             ["Orleans:Endpoints:GatewayPort"] = $"{Ports.Free()}",
         });
-        builder.WebHost.UseUrls(page.AbsoluteUri);
+        listener.Serve(builder.WebHost);
         SiloProcess.Configure(builder);
         WebProcess.Configure(builder);
         // What a person must know comes through the observer; the host's own talk would run into the progress bar.
@@ -51,7 +50,7 @@ public sealed class EmbeddedCluster : IAsyncDisposable
         var app = builder.Build();
         WebProcess.Map(app);
         await app.StartAsync(cancellation);
-        return new EmbeddedCluster(app, page);
+        return new EmbeddedCluster(app, listener.Address);
     }
 
     /// <inheritdoc/>

@@ -43,7 +43,7 @@ public static class StatusVerb
 
     private static void Render(ClusterStatus status, CliEnvironment environment)
     {
-        Tables.Pairs(environment.Console(), [("page", status.Web), ("runs", Paths.ForPeople(status.Runs)), ("store", status.Store)]);
+        Tables.Pairs(environment.Console(), [("page", status.Web ?? "starting"), ("runs", Paths.ForPeople(status.Runs)), ("store", status.Store)]);
         environment.Output.WriteLine();
         RenderSilos(status, environment);
         environment.Output.WriteLine();

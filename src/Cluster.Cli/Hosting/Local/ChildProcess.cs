@@ -17,7 +17,7 @@ internal sealed class ChildProcess : IDisposable
     private readonly StreamWriter _writer;
     private readonly Lock _gate = new();
     private readonly Queue<string> _last = new();
-    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<string> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private ChildProcess(Process process, string name, string log, Action<string> onLine)
     {
@@ -66,12 +66,13 @@ internal sealed class ChildProcess : IDisposable
     }
 
     /// <summary>Waits for the ready line.</summary>
+    /// <returns>Where it listens.</returns>
     /// <exception cref="UserErrorException">It ended, or did not come that far in time.</exception>
-    public async Task WaitUntilReadyAsync(TimeSpan limit, CancellationToken cancellation)
+    public async Task<string> WaitUntilReadyAsync(TimeSpan limit, CancellationToken cancellation)
     {
         try
         {
-            await _ready.Task.WaitAsync(limit, cancellation);
+            return await _ready.Task.WaitAsync(limit, cancellation);
         }
         catch (TimeoutException error)
         {
@@ -142,8 +143,8 @@ internal sealed class ChildProcess : IDisposable
                     _last.Dequeue();
             }
 
-            if (ReadyLine.Is(line, _name))
-                _ready.TrySetResult();
+            if (ReadyLine.Address(line, _name) is { } address)
+                _ready.TrySetResult(address);
             else
                 _onLine(line);
         }

@@ -22,10 +22,13 @@ internal static class ClusterContract
     };
 
     /// <summary>Of the web process.</summary>
-    public static Dictionary<string, string?> Web(ClusterState state, int port)
+    /// <param name="state">The cluster.</param>
+    /// <param name="port">The port that it must have; null lets it take one.</param>
+    public static Dictionary<string, string?> Web(ClusterState state, int? port)
     {
         var contract = Process(state);
-        contract["Cluster:WebPort"] = Text(port);
+        if (port is { } asked)
+            contract["Cluster:WebPort"] = Text(asked);
         return contract;
     }
 

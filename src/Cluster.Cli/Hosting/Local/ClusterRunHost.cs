@@ -20,7 +20,8 @@ public sealed class ClusterRunHost(ClusterState state, string command) : IRunHos
     public async Task<RunSummary> RunAsync(RunRequest request, IRunObserver observer, int? webPort, CancellationToken cancellation)
     {
         await using var connection = await ClusterConnection.OpenAsync(state, cancellation);
-        (observer as IPageObserver)?.Serving(new Uri(state.Web));
+        if (state.Web is { } page)
+            (observer as IPageObserver)?.Serving(new Uri(page));
         var recipe = state.ThreadsPerReplica is { } threads && !request.Folder.Exists
             ? request.Recipe with { Training = request.Recipe.Training with { ThreadsPerReplica = threads } }
             : request.Recipe;

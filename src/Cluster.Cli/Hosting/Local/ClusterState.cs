@@ -21,8 +21,8 @@ public sealed record ClusterState
     /// <summary>Absolute path of the folder of runs.</summary>
     public required string RunsPath { get; init; }
 
-    /// <summary>Where the page is.</summary>
-    public required string Web { get; init; }
+    /// <summary>Where the page is, as soon as it is served.</summary>
+    public string? Web { get; init; }
 
     /// <summary>The Unix domain socket at which the supervisor takes requests.</summary>
     public required string Control { get; init; }
@@ -49,7 +49,7 @@ public sealed record LocalProcess
     /// <summary>The process.</summary>
     public required ProcessIdentity Process { get; init; }
 
-    /// <summary>Port that it listens on: a silo's for other silos.</summary>
+    /// <summary>Port that it listens on: a silo's for other silos; 0 while it still chooses.</summary>
     public required int Port { get; init; }
 
     /// <summary>A silo's port for clients.</summary>

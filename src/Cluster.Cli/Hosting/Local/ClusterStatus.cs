@@ -23,13 +23,13 @@ public sealed record RunStatusEntry(string Name, string State, string Stage, dou
 
 /// <summary>A cluster at a glance.</summary>
 /// <param name="Runs">Folder of runs.</param>
-/// <param name="Web">The page.</param>
+/// <param name="Web">The page, or null while it starts.</param>
 /// <param name="Store">Membership and grain storage.</param>
 /// <param name="Silos">In the order of their start.</param>
 /// <param name="Work">Its runs, the newest first.</param>
 /// <param name="Problem">Why nobody could be asked for membership and runs, or null.</param>
 public sealed record ClusterStatus(
-    string Runs, string Web, string Store, IReadOnlyList<SiloStatusEntry> Silos, IReadOnlyList<RunStatusEntry> Work, string? Problem)
+    string Runs, string? Web, string Store, IReadOnlyList<SiloStatusEntry> Silos, IReadOnlyList<RunStatusEntry> Work, string? Problem)
 {
     /// <summary>Looks at the processes only.</summary>
     public static ClusterStatus Of(ClusterState state, DateTimeOffset now) => new(

@@ -76,7 +76,6 @@ public sealed class LocalCluster : IAsyncDisposable
             ServiceId = id,
             Store = options.Redis ?? $"127.0.0.1:{Ports.Free()}",
             RunsPath = folder.Runs,
-            Web = WebAddress.Choose(options.WebPort).AbsoluteUri,
             Control = _control.Path,
             Supervisor = ProcessIdentity.OfThis(),
             ThreadsPerReplica = options.ThreadsPerReplica,
@@ -168,7 +167,8 @@ public sealed class LocalCluster : IAsyncDisposable
         }
         catch (IOException error) when (File.Exists(folder.Lock))
         {
-            var which = folder.Last() is { } state ? $" (process {state.Supervisor.Pid}, {state.Web})" : "";
+            var page = folder.Last()?.Web is { } web ? $", {web}" : "";
+            var which = folder.Last() is { } state ? $" (process {state.Supervisor.Pid}{page})" : "";
             throw new UserErrorException(
                 $"A cluster runs in {folder.Runs} already{which}.", "End it first, or give another folder as --runs.", error);
         }
@@ -263,12 +263,19 @@ public sealed class LocalCluster : IAsyncDisposable
         }
         else
         {
-            var port = new Uri(_state.Web).Port;
-            (process, child) = Launch(name, ["web"], ClusterContract.Web(_state, port), port, null);
+            // Where it was, if it was: pages that are open go on.
+            var port = _state.Web is { } page ? new Uri(page).Port : _options.WebPort;
+            (process, child) = Launch(name, ["web"], ClusterContract.Web(_state, port), port ?? 0, null);
         }
 
         Change(() => _others[name] = (process, child));
-        await child.WaitUntilReadyAsync(s_start, cancellation);
+        var address = await child.WaitUntilReadyAsync(s_start, cancellation);
+        if (name == WebProcess.Name)
+        {
+            process = process with { Port = new Uri(address).Port };
+            Change(() => (_others[name], _state) = ((process, child), _state with { Web = address }));
+        }
+
         _say(Own, $"{name} is up (process {process.Process.Pid}, port {process.Port})");
         Change(() => _watches.Add(WatchOtherAsync(process, child)));
     }
