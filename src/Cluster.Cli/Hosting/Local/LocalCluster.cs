@@ -44,6 +44,8 @@ public sealed class LocalCluster : IAsyncDisposable
     // Long: a machine may be busy with all its silos' training.
     private static readonly TimeSpan s_start = TimeSpan.FromSeconds(90), s_drain = TimeSpan.FromSeconds(60), s_end = TimeSpan.FromSeconds(20);
 
+    // Whatever ends so soon, so often, will go on doing so; once may be somebody's doing.
+    private const int ShortLives = 3;
     private static readonly TimeSpan s_shortLife = TimeSpan.FromSeconds(5);
 
     private readonly ClusterFolder _folder;
@@ -252,7 +254,10 @@ public sealed class LocalCluster : IAsyncDisposable
         return process;
     }
 
-    private async Task StartOtherAsync(string name, CancellationToken cancellation)
+    /// <param name="name">Store or web.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <param name="shortLives">How often in a row it ended right after its start.</param>
+    private async Task StartOtherAsync(string name, CancellationToken cancellation, int shortLives = 0)
     {
         LocalProcess process;
         ChildProcess child;
@@ -277,7 +282,7 @@ public sealed class LocalCluster : IAsyncDisposable
         }
 
         _say(Own, $"{name} is up (process {process.Process.Pid}, port {process.Port})");
-        Change(() => _watches.Add(WatchOtherAsync(process, child)));
+        Change(() => _watches.Add(WatchOtherAsync(process, child, shortLives)));
     }
 
     private (LocalProcess Process, ChildProcess Child) Launch(
@@ -334,22 +339,23 @@ public sealed class LocalCluster : IAsyncDisposable
     }
 
     /// <summary>Store and page have no state but the store's data, so that starting them again hides nothing; it is said.</summary>
-    private async Task WatchOtherAsync(LocalProcess process, ChildProcess child)
+    private async Task WatchOtherAsync(LocalProcess process, ChildProcess child, int shortLives)
     {
         var code = await child.Exited;
         if (_ending.IsCancellationRequested)
             return;
         try
         {
-            if (DateTimeOffset.UtcNow - process.Started < s_shortLife)
+            shortLives = DateTimeOffset.UtcNow - process.Started < s_shortLife ? shortLives + 1 : 0;
+            if (shortLives == ShortLives)
             {
                 _failed.TrySetResult(new UserErrorException(
-                    $"{process.Name} {End(code)} right after its start.", $"{process.Log} has what it said."));
+                    $"{process.Name} {End(code)} right after its start, {ShortLives} times in a row.", $"{process.Log} has what it said."));
                 return;
             }
 
             _say(Own, $"{process.Name} {End(code)}; it is started again");
-            await StartOtherAsync(process.Name, _ending.Token);
+            await StartOtherAsync(process.Name, _ending.Token, shortLives);
         }
         catch (UserErrorException error)
         {
