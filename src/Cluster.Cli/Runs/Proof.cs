@@ -21,8 +21,8 @@ public sealed record Disturbance(long Step, string What);
 /// <summary>A step in both runs.</summary>
 /// <param name="Step">Counted from 1.</param>
 /// <param name="Undisturbed">Its loss, in nats per token.</param>
-/// <param name="Disturbed">The same; null where the step's coordinator died before it could tell.</param>
-public sealed record ProofStep(long Step, double? Undisturbed, double? Disturbed);
+/// <param name="Disturbed">The same.</param>
+public sealed record ProofStep(long Step, double Undisturbed, double Disturbed);
 
 /// <summary>What the two runs came to.</summary>
 /// <param name="Equal">Whether the weights are the same to the last bit.</param>
@@ -88,7 +88,7 @@ internal sealed class Proof(string folder, Action<string> say)
     {
         Dictionary<long, double> one = Losses("undisturbed"), two = Losses("disturbed");
         return [.. Enumerable.Range(1, Steps / ShownEvery).Select(i => (long)i * ShownEvery).Select(step => new ProofStep(
-            step, one.TryGetValue(step, out var a) ? a : null, two.TryGetValue(step, out var b) ? b : null))];
+            step, one[step], two[step]))];
     }
 
     private Dictionary<long, double> Losses(string run) => RunJson.ReadLines<MetricPoint>(Folder(run).Metrics)

@@ -51,5 +51,5 @@ public static class ProveVerb
             : "NOT EQUAL: please report this with the output of `cluster doctor`.");
     }
 
-    private static string Loss(double? loss) => loss is { } value ? Figures.Number(value, 12) : "not told";
+    private static string Loss(double loss) => Figures.Number(loss, 12);
 }

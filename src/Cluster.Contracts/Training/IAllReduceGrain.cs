@@ -47,13 +47,16 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("Presence")]
     Task PresenceAsync(PresenceMessage presence);
 
-    /// <summary>A replica cannot go on. Its member's name or its key.</summary>
+    /// <summary>A replica cannot go on.</summary>
     [Alias("Failed")]
     Task FailedAsync(string member, string reason);
 
-    /// <summary>What came of probing a replica's silo: null if it answered. The coordinator tells itself.</summary>
+    /// <summary>What came of probing a replica. The coordinator tells itself.</summary>
+    /// <param name="member">The replica.</param>
+    /// <param name="isThere">Whether its silo has that life of it; null where the silo did not answer.</param>
+    /// <param name="failure">Why it did not.</param>
     [Alias("Probed")]
-    Task ProbedAsync(string member, string? failure);
+    Task ProbedAsync(string member, bool? isThere, string? failure);
 
     /// <summary>A silo's replicas are to leave after the step at hand; true once they take no part, or never will.</summary>
     [Alias("DrainSilo")]
@@ -63,11 +66,14 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("End")]
     Task EndAsync();
 
-    /// <summary>Where the stage is, with the results after a step; at once.</summary>
+    /// <summary>Where the stage is, without results; at once.</summary>
     [Alias("GetProgress"), AlwaysInterleave]
-    Task<CoordinatorProgress> GetProgressAsync(long after);
+    Task<CoordinatorProgress> GetProgressAsync();
 
-    /// <summary>Answers when more than that many steps are committed or the job has ended, or after a while with whatever holds then.</summary>
+    /// <summary>
+    /// Answers when more than that many steps are committed or the job has ended, or after a while with whatever holds then. The results up
+    /// to that step are forgotten: whoever asks, and that is one, has written them down.
+    /// </summary>
     [Alias("WaitForProgress"), AlwaysInterleave]
     Task<CoordinatorProgress> WaitForProgressAsync(long after);
 }

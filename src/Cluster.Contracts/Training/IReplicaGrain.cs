@@ -55,9 +55,10 @@ public interface IReplicaGrain : IGrainWithStringKey
     [Alias("GetState"), AlwaysInterleave]
     Task<ReplicaState> GetStateAsync(long steps);
 
-    /// <summary>Answers at once, if the replica's silo lives.</summary>
-    [Alias("Ping"), AlwaysInterleave]
-    Task PingAsync();
+    /// <summary>Answers at once, if the replica's silo lives: whether that life of the replica is there.</summary>
+    /// <param name="member">As <see cref="ReplicaKey.MemberId"/> names it.</param>
+    [Alias("IsThere"), AlwaysInterleave]
+    Task<bool> IsThereAsync(string member);
 
     /// <summary>Leaves the run and frees the engine.</summary>
     [Alias("Stop")]

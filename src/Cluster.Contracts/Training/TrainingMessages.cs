@@ -131,7 +131,7 @@ public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)
 /// <param name="Steps">Steps committed.</param>
 /// <param name="Results">Those after the step that was asked for, oldest first.</param>
 /// <param name="Generation">The membership's generation.</param>
-/// <param name="Replicas">Keys of the replicas that take part.</param>
+/// <param name="Members">The replicas that take part, as <see cref="ReplicaKey.MemberId"/> names them.</param>
 /// <param name="LostLanes">Lanes computed again because their replica died.</param>
 /// <param name="Finished">Whether the last step asked for is committed.</param>
 /// <param name="Stopped">Why the run cannot go on, or null.</param>
@@ -140,7 +140,7 @@ public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)
 [GenerateSerializer, Immutable]
 public sealed record CoordinatorProgress(
     [property: Id(0)] long Steps, [property: Id(1)] IReadOnlyList<StepResult> Results, [property: Id(2)] long Generation,
-    [property: Id(3)] IReadOnlyList<string> Replicas, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped,
+    [property: Id(3)] IReadOnlyList<string> Members, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped,
     [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0);
 
 /// <summary>What a replica holds.</summary>

@@ -29,6 +29,8 @@ public sealed partial class CheckpointGrain(
     private CheckpointInfo? _last;
     private string? _error;
 
+    private IReplicaGrain Writer => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(_writer));
+
     private CheckpointFolder Folder => state.State.Folder ?? throw new InvalidOperationException($"The checkpoints of {this.GetPrimaryKeyString()} are not open.");
 
     /// <inheritdoc/>
@@ -58,7 +60,7 @@ public sealed partial class CheckpointGrain(
         (_writing, _writer, _error) = (request.Steps, replica, null);
         try
         {
-            await GrainFactory.GetGrain<IReplicaGrain>(replica).SaveAsync(request);
+            await Writer.SaveAsync(request);
         }
         catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException)
         {
@@ -89,8 +91,8 @@ public sealed partial class CheckpointGrain(
         while (_writing is not null && !limit.IsCancellationRequested)
             await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
         // Long, or lost? Whose silo has died writes nothing any more.
-        if (_writing is { } steps && await GrainCalls.FailureAsync(GrainFactory.GetGrain<IReplicaGrain>(_writer).PingAsync()) is { } loss)
-            await WrittenAsync(steps, null, $"Replica {_writer} is lost: {loss}");
+        if (_writing is { } steps && await GrainCalls.ProbeAsync(Writer, _writer) is { IsThere: not true, Failure: var failure })
+            await WrittenAsync(steps, null, $"Replica {_writer} is lost: {failure ?? "its silo has it no more"}");
         return new CheckpointOutcome(_writing is not null, _last, _error);
     }
 

@@ -268,9 +268,9 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             var key = TrainingJob.KeyOf(_folder.Name, stage);
             var training = runner.Grains.GetGrain<ITrainingRunGrain>(key);
             var input = StageLog.HashOf(RecipeJson.Hash(_recipe), Count(last));
-            if (await IsTrainingAsync(training))
+            if (await IsAtAsync(training, stage, last, input))
             {
-                // It never stopped: only whoever watched it was lost.
+                // It never stopped, or came to its end meanwhile: only whoever watched it was lost.
                 observer.StageStarted(stage, "goes on");
                 return await TrainedAsync(training, stage, schedule, last, input);
             }
@@ -308,10 +308,22 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             return await TrainedAsync(training, stage, schedule, last, input);
         }
 
-        /// <summary>Whether the stage is being trained for this very recipe.</summary>
-        private async Task<bool> IsTrainingAsync(ITrainingRunGrain training) =>
-            await training.GetStatusAsync() is { State: "running" or "paused" } && await training.GetRequestAsync() is { } other
-            && other.Job.RecipeJson == RecipeJson.Canonical(_recipe) && other.Job.RunPath == _folder.Path;
+        /// <summary>Whether this very stage is being trained, or was trained to its end without anybody having noted it.</summary>
+        private async Task<bool> IsAtAsync(ITrainingRunGrain training, string stage, long last, string input)
+        {
+            if (await training.GetRequestAsync() is not { } other || other.Job.RecipeJson != RecipeJson.Canonical(_recipe)
+                || other.Job.RunPath != _folder.Path || other.Job.LastStep != last)
+            {
+                return false;
+            }
+
+            return await training.GetStatusAsync() switch
+            {
+                { State: "running" or "paused" } => true,
+                { State: "finished", Checkpoint: { } checkpoint } => _log.Find(stage, input) is null && Directory.Exists(checkpoint.Path),
+                _ => false,
+            };
+        }
 
         /// <summary>Watches a stage to its end.</summary>
         private async Task<TrainingOutput> TrainedAsync(ITrainingRunGrain training, string stage, StageSchedule schedule, long last, string input)

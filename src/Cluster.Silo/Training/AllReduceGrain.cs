@@ -23,6 +23,10 @@ public sealed record AllReduceState
     /// <summary>The coordinator's record.</summary>
     [Id(1)]
     public CoordinatorRecordMessage? Record { get; set; }
+
+    /// <summary>Results of committed steps that nobody is known to have written down, oldest first.</summary>
+    [Id(2)]
+    public IReadOnlyList<StepResult> Untold { get; set; } = [];
 }
 
 /// <inheritdoc cref="IAllReduceGrain"/>
@@ -42,7 +46,10 @@ public sealed partial class AllReduceGrain(
     private IGrainTimer? _timer;
     private string? _stopped, _lastFailure;
     private bool _finished, _storeIsOut, _drainRefused;
-    private long _heardAt, _startedAt, _committedAt, _begunGeneration;
+    private long _told, _heardAt, _startedAt, _committedAt, _begunGeneration;
+
+    /// <summary>The last step whose result is here or was passed on.</summary>
+    private long LastResult => Math.Max(_told, _results.LastOrDefault()?.Steps ?? 0);
 
     private TrainingJob? Job => state.State.Job;
 
@@ -54,7 +61,8 @@ public sealed partial class AllReduceGrain(
             return;
         var found = record.ToRecord();
         LogTakeOver(Job.Key, found.Committed.Steps);
-        _results.Enqueue(ResultOf(found.Committed));
+        foreach (var result in state.State.Untold)
+            _results.Enqueue(result);
         Watch();
         await Do(c => c.TakeOver(found));
         await FindDeadAsync();
@@ -68,6 +76,7 @@ public sealed partial class AllReduceGrain(
         // folder decides where the stage is: the job says which step its checkpoint has applied.
         (_finished, _stopped, _lastFailure, _startedAt) = (false, null, null, Stopwatch.GetTimestamp());
         _results.Clear();
+        _told = 0;
         _awaitedSince.Clear();
         _coordinator = new StepCoordinator(Nonce());
         var replicas = Replicas(job);
@@ -124,15 +133,20 @@ public sealed partial class AllReduceGrain(
     public Task FailedAsync(string member, string reason)
     {
         _lastFailure = $"Replica {member} failed: {reason}";
-        var id = _coordinator.Members.FirstOrDefault(m => ReplicaKey.OfMember(m.Id) == member)?.Id ?? member;
-        return Do(c => c.Lose(id, reason));
+        return Do(c => c.Lose(member, reason));
     }
 
     /// <inheritdoc/>
-    public Task ProbedAsync(string member, string? failure)
+    public Task ProbedAsync(string member, bool? isThere, string? failure)
     {
         _probing.Remove(member);
-        return Do(c => failure is null ? c.ProbeAnswered(member) : c.ProbeFailed(member, failure));
+        return Do(c => isThere switch
+        {
+            true => c.ProbeAnswered(member),
+            // The silo was started again under its name: it lives, and what the replica held is gone.
+            false => c.Lose(member, "Its silo has it no more."),
+            null => c.ProbeFailed(member, failure!),
+        });
     }
 
     /// <inheritdoc/>
@@ -164,7 +178,7 @@ public sealed partial class AllReduceGrain(
     }
 
     /// <inheritdoc/>
-    public Task<CoordinatorProgress> GetProgressAsync(long after) => Task.FromResult(Progress(after));
+    public Task<CoordinatorProgress> GetProgressAsync() => Task.FromResult(Progress([]));
 
     /// <inheritdoc/>
     public async Task<CoordinatorProgress> WaitForProgressAsync(long after)
@@ -172,22 +186,19 @@ public sealed partial class AllReduceGrain(
         using var limit = new CancellationTokenSource(s_longPoll);
         while (_coordinator.Committed.Steps <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
             await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
-        return Progress(after);
+        _told = Math.Max(_told, after);
+        while (_results.TryPeek(out var oldest) && oldest.Steps <= _told)
+            _results.Dequeue();
+        return Progress([.. _results]);
     }
 
     private static uint Nonce() => (uint)Random.Shared.NextInt64(1L << 32);
 
     private static StepResult ResultOf(CommitRecord record) => new(record.Steps, record.Loss, record.GradientNorm);
 
-    private CoordinatorProgress Progress(long after)
-    {
-        // Who asks for what comes after a step has seen the steps up to it.
-        while (_results.TryPeek(out var oldest) && oldest.Steps <= after)
-            _results.Dequeue();
-        return new CoordinatorProgress(
-            _coordinator.Committed.Steps, [.. _results], _coordinator.Generation, [.. _coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id))],
-            _coordinator.LostLanes, _finished, _stopped, _coordinator.JoinedReplicas, _coordinator.StalledSteps);
-    }
+    private CoordinatorProgress Progress(IReadOnlyList<StepResult> results) => new(
+        _coordinator.Committed.Steps, results, _coordinator.Generation, [.. _coordinator.Members.Select(m => m.Id)],
+        _coordinator.LostLanes, _finished, _stopped, _coordinator.JoinedReplicas, _coordinator.StalledSteps);
 
     /// <summary>Replicas that the job wants now.</summary>
     private IReadOnlyList<string> Replicas(TrainingJob job) => job.SlotsPerSilo == 0
@@ -279,7 +290,8 @@ public sealed partial class AllReduceGrain(
             case CoordinatorAction.ReadStore read:
                 return await ReadStoreAsync(read.Reason);
             case CoordinatorAction.Committed committed:
-                _results.Enqueue(ResultOf(committed.Record));
+                if (committed.Record.Steps > LastResult)
+                    _results.Enqueue(ResultOf(committed.Record));
                 if (_committedAt > 0)
                     _limit.Observe(Stopwatch.GetElapsedTime(_committedAt));
                 _committedAt = Stopwatch.GetTimestamp();
@@ -342,6 +354,8 @@ public sealed partial class AllReduceGrain(
     private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CoordinatorRecord record)
     {
         state.State.Record = record.ToMessage();
+        state.State.Untold = record.Committed.Steps > LastResult
+            ? [.. _results, ResultOf(record.Committed)] : [.. _results];
         try
         {
             await state.WriteStateAsync();
@@ -387,8 +401,8 @@ public sealed partial class AllReduceGrain(
         var (replica, self) = (Replica(member), this.AsReference<IAllReduceGrain>());
         _ = Task.Run(async () =>
         {
-            var failure = await GrainCalls.FailureAsync(replica.PingAsync());
-            await GrainCalls.RetryAsync(() => self.ProbedAsync(member, failure), CancellationToken.None);
+            var (isThere, failure) = await GrainCalls.ProbeAsync(replica, member);
+            await GrainCalls.RetryAsync(() => self.ProbedAsync(member, isThere, failure), CancellationToken.None);
         });
     }
 

@@ -1,3 +1,5 @@
+using Cluster.Contracts.Training;
+
 namespace Cluster.Silo.Training;
 
 /// <summary>
@@ -33,17 +35,31 @@ internal static class GrainCalls
         return true;
     }, cancellation, failed);
 
-    /// <summary>Why a call that is answered at once by whoever lives was not answered within a limit; null where it was.</summary>
-    public static async Task<string?> FailureAsync(Task call)
+    /// <summary>Asks a replica's silo whether it has that life of the replica.</summary>
+    /// <returns>Its answer; null, and why, where there was none within a limit.</returns>
+    public static async Task<(bool? IsThere, string? Failure)> ProbeAsync(IReplicaGrain replica, string member)
+    {
+        try
+        {
+            return (await replica.IsThereAsync(member).WaitAsync(s_probeLimit), null);
+        }
+        catch (Exception error)
+        {
+            return (null, error.Message);
+        }
+    }
+
+    /// <summary>Whether a call that is answered at once by whoever lives is answered within a limit.</summary>
+    public static async Task<bool> IsAnsweredAsync(Task call)
     {
         try
         {
             await call.WaitAsync(s_probeLimit);
-            return null;
+            return true;
         }
-        catch (Exception error)
+        catch (Exception)
         {
-            return error.Message;
+            return false;
         }
     }
 }

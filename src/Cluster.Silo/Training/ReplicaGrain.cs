@@ -108,7 +108,7 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     }
 
     /// <inheritdoc/>
-    public Task PingAsync() => Task.CompletedTask;
+    public Task<bool> IsThereAsync(string member) => Task.FromResult(local.Find(Key)?.Worker.Member.Id == member);
 
     /// <inheritdoc/>
     public async Task StopAsync()

@@ -155,10 +155,10 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     private async Task ReportAsync(PeerLost lost)
     {
         Send(c => c.PeerLostAsync(lost.ToMessage()));
-        if (await GrainCalls.FailureAsync(_coordinator.GetProgressAsync(long.MaxValue)) is null)
+        if (await GrainCalls.IsAnsweredAsync(_coordinator.GetProgressAsync()))
             return;
         var peer = ReplicaKey.OfMember(lost.Lost);
-        if (await GrainCalls.FailureAsync(_grains.GetGrain<IReplicaGrain>(peer).PingAsync()) is not null)
+        if ((await GrainCalls.ProbeAsync(_grains.GetGrain<IReplicaGrain>(peer), lost.Lost)).IsThere is null)
         {
             LogDead(lost.Lost, lost.Reason);
             await _silos.DeclareDeadAsync(ReplicaKey.Parse(peer).Silo);

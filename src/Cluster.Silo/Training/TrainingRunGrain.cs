@@ -55,9 +55,17 @@ public sealed record TrainingRunState
     [Id(8)]
     public string? Reason { get; set; }
 
-    /// <summary>Seconds of training, up to the last halt.</summary>
+    /// <summary>Seconds of training, up to the last halt or to the end.</summary>
     [Id(9)]
     public double Seconds { get; set; }
+
+    /// <summary>Steps committed when it ended.</summary>
+    [Id(10)]
+    public long Steps { get; set; }
+
+    /// <summary>The last checkpoint when it ended, or null.</summary>
+    [Id(11)]
+    public CheckpointInfo? Checkpoint { get; set; }
 }
 
 /// <inheritdoc cref="ITrainingRunGrain"/>
@@ -77,7 +85,7 @@ public sealed partial class TrainingRunGrain(
     private EarlyStop _early = new(0, null, 0);
     private Validation? _validation;
     private CheckpointInfo? _checkpoint;
-    private CoordinatorProgress _progress = new(0, [], 0, [], 0, false, null);
+    private CoordinatorProgress _progress = Nothing(0);
     private string _state = "failed";
     private string? _reason = "It has not begun.";
     private double? _validationLoss;
@@ -95,7 +103,7 @@ public sealed partial class TrainingRunGrain(
 
     private IShardGrain Shards => GrainFactory.GetGrain<IShardGrain>(Job.Key);
 
-    private double Seconds => state.State.Seconds + Stopwatch.GetElapsedTime(_startedAt).TotalSeconds;
+    private double Seconds => state.State.Seconds + (state.State.Ended is null ? Stopwatch.GetElapsedTime(_startedAt).TotalSeconds : 0);
 
     /// <inheritdoc/>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
@@ -104,7 +112,8 @@ public sealed partial class TrainingRunGrain(
             return Task.CompletedTask;
         if (state.State.Ended is { } ended)
         {
-            (_state, _reason, _validationLoss) = (ended, state.State.Reason, state.State.ValidationLoss);
+            (_state, _reason, _validationLoss, _checkpoint) = (ended, state.State.Reason, state.State.ValidationLoss, state.State.Checkpoint);
+            _progress = Nothing(state.State.Steps);
             return Task.CompletedTask;
         }
 
@@ -161,7 +170,8 @@ public sealed partial class TrainingRunGrain(
     public async Task<TrainingStatus> WaitAsync(long after)
     {
         using var limit = new CancellationTokenSource(s_longPoll);
-        while (_lines.Count <= after && _state is "running" or "paused" && !limit.IsCancellationRequested)
+        var state = _state;
+        while (_lines.Count <= after && _state == state && _state is "running" or "paused" && !limit.IsCancellationRequested)
             await Wait(_changed, limit.Token);
         return Status(after);
     }
@@ -174,32 +184,35 @@ public sealed partial class TrainingRunGrain(
 
     private TrainingStatus Status(long after) => new(
         _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
-        _checkpoint, _validationLoss, _progress.Replicas.Count, _progress.LostLanes);
+        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes);
 
     /// <inheritdoc/>
     public async Task<SampleReply?> SampleAsync(SampleRequest request)
     {
-        foreach (var key in _progress.Replicas)
+        foreach (var member in _progress.Members)
         {
             try
             {
-                return await GrainFactory.GetGrain<IReplicaGrain>(key).SampleAsync(request);
+                return await Replica(member).SampleAsync(request);
             }
             catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException or ObjectDisposedException)
             {
-                LogNoSample(key, error.Message);
+                LogNoSample(member, error.Message);
             }
         }
 
         return null;
     }
 
+    /// <summary>What is known before the coordinator was asked.</summary>
+    private static CoordinatorProgress Nothing(long steps) => new(steps, [], 0, [], 0, false, null);
+
     private void Begin(bool resumed)
     {
         _recipe = RecipeJson.Parse(Job.RecipeJson, "The job's recipe");
         _early = new EarlyStop(_recipe.Training.Patience, state.State.BestValidationLoss, state.State.ValidationsWithoutImprovement);
         (_state, _reason, _checkpoint, _validationLoss) = ("running", null, null, state.State.ValidationLoss);
-        _progress = new CoordinatorProgress(state.State.HandledHalt, [], 0, [], 0, false, null);
+        _progress = Nothing(state.State.HandledHalt);
         _startedAt = Stopwatch.GetTimestamp();
         _throughput.Restart();
         RunAsync(resumed).Ignore();
@@ -218,7 +231,8 @@ public sealed partial class TrainingRunGrain(
             (_state, _reason) = ("failed", error.Message);
         }
 
-        (state.State.Ended, state.State.Reason) = (_state, _reason);
+        var s = state.State;
+        (s.Seconds, s.Steps, s.Checkpoint, s.ValidationLoss, s.Reason, s.Ended) = (Seconds, _progress.Steps, _checkpoint, _validationLoss, _reason, _state);
         try
         {
             await SaveStateAsync();
@@ -239,7 +253,7 @@ public sealed partial class TrainingRunGrain(
         var folder = new RunFolder(Job.RunPath);
         var handled = state.State.HandledHalt;
         // The driver's silo may have died before the job was given to anyone.
-        var begun = resumed && (handled > Job.FirstStep || (await Call(() => AllReduce.GetProgressAsync(handled))).Generation > 0);
+        var begun = resumed && (handled > Job.FirstStep || (await Call(() => AllReduce.GetProgressAsync())).Generation > 0);
         var halt = begun ? await Call(() => Schedule.GetHaltAsync(handled, Job.LastStep)) : await OpenAsync(folder);
         _tokens = StageSchedule.Of(_recipe, Job.Stage).TokensUntil(handled);
         if (begun)
@@ -276,6 +290,7 @@ public sealed partial class TrainingRunGrain(
                 while (state.State.Paused && !state.State.Cancelled)
                     await Wait(_wish, CancellationToken.None);
                 _state = "running";
+                Signal(ref _changed);
                 _throughput.Restart();
                 if (state.State.Cancelled)
                 {
@@ -397,17 +412,21 @@ public sealed partial class TrainingRunGrain(
         _evaluated = NewSignal();
         while (!validation.Complete)
         {
-            foreach (var (replica, firstLane, lanes) in validation.Ask(_progress.Replicas))
+            foreach (var (replica, firstLane, lanes) in validation.Ask(_progress.Members))
                 await CallAsync(replica, r => r.EvaluateAsync(steps, firstLane, lanes));
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
             await Wait(_evaluated, patience.Token);
             if (validation.Complete)
                 break;
             // Long, or lost? A silo that does not answer is lost, and its lanes are asked of the others.
-            foreach (var replica in _progress.Replicas)
-                await CallAsync(replica, r => r.PingAsync());
-            _progress = await Call(() => AllReduce.GetProgressAsync(steps));
-            if (_progress.Stopped is not null || _progress.Replicas.Count == 0)
+            foreach (var member in _progress.Members)
+            {
+                if (await GrainCalls.ProbeAsync(Replica(member), member) is { IsThere: not true, Failure: var failure })
+                    await Call(() => AllReduce.FailedAsync(member, failure ?? "Its silo has it no more."));
+            }
+
+            _progress = await Call(() => AllReduce.GetProgressAsync());
+            if (_progress.Stopped is not null || _progress.Members.Count == 0)
                 throw new InvalidOperationException(_progress.Stopped ?? "Every replica is lost.");
         }
 
@@ -426,13 +445,13 @@ public sealed partial class TrainingRunGrain(
             if (_checkpoint?.Steps == steps)
                 return;
             var request = new CheckpointRequest(CheckpointsFolder, steps, _tokens, Seconds, _early.Best, _early.Without);
-            await Call(() => Checkpoints.SaveAsync(_progress.Replicas[0], request));
+            await Call(() => Checkpoints.SaveAsync(_progress.Members[0], request));
             if (!mustSucceed || await SavedAsync() is not { } error)
                 return;
             if (attempt == MaxSaves)
                 throw new UserErrorException($"The checkpoint of step {steps} is not written: {error}", "Mend that and run the same command again; it goes on from the last one.");
             // The one that wrote may be lost; another holds the same state.
-            _progress = await Call(() => AllReduce.GetProgressAsync(steps));
+            _progress = await Call(() => AllReduce.GetProgressAsync());
         }
     }
 
@@ -447,15 +466,17 @@ public sealed partial class TrainingRunGrain(
         return outcome.Error;
     }
 
-    private async Task CallAsync(string replica, Func<IReplicaGrain, Task> call)
+    private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
+
+    private async Task CallAsync(string member, Func<IReplicaGrain, Task> call)
     {
         try
         {
-            await call(GrainFactory.GetGrain<IReplicaGrain>(replica));
+            await call(Replica(member));
         }
         catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException or ObjectDisposedException)
         {
-            await Call(() => AllReduce.FailedAsync(replica, error.Message));
+            await Call(() => AllReduce.FailedAsync(member, error.Message));
         }
     }
 

@@ -77,7 +77,7 @@ public sealed class TwoProcessesTests : IAsyncLifetime
         Assert.Equal(alone.WeightsSha256, together.WeightsSha256);
         Assert.Equal(alone.WeightsSha256, survived.WeightsSha256);
         Assert.NotEqual(alone.WeightsSha256, otherSeed.WeightsSha256);
-        Assert.Single(progress.Replicas);
+        Assert.Single(progress.Members);
         Assert.True(progress.Generation >= 3, $"two replicas died, but the generation is {progress.Generation}");
     }
 

@@ -47,8 +47,6 @@ internal static class ClusterContract
         contract["Orleans:Endpoints:GatewayPort"] = Text(gatewayPort);
         contract["Cluster:SiloName"] = name;
         contract["Cluster:DataPlaneAddress"] = Loopback;
-        if (state.ThreadsPerReplica is { } threads)
-            contract["Cluster:ThreadsPerReplica"] = Text(threads);
         return contract;
     }
 
@@ -59,7 +57,6 @@ internal static class ClusterContract
     private static Dictionary<string, string?> Process(ClusterState state)
     {
         var contract = Client(state);
-        contract["Cluster:RunsPath"] = state.RunsPath;
         // A line each, beside those of other processes: the supervisor has said what the host would say of its start.
         contract["Logging:Console:FormatterName"] = "simple";
         contract["Logging:Console:FormatterOptions:SingleLine"] = "true";

@@ -1,7 +1,9 @@
 // Enters: a running cluster. Leaves: its silos and runs, as --json and for a table. Does not know: how it is shown.
 
 using Cluster.Contracts.Runs;
+using Cluster.Contracts.Training;
 using Cluster.Core.Errors;
+using Cluster.Core.Runs;
 
 namespace Cluster.Cli.Hosting.Local;
 
@@ -53,7 +55,7 @@ public sealed record ClusterStatus(
             foreach (var name in await connection.Grains.GetGrain<IRunIndexGrain>(IRunIndexGrain.Key).ListAsync())
             {
                 if (await connection.Grains.GetGrain<IRunGrain>(name).GetStatusAsync() is { } run)
-                    runs.Add(new RunStatusEntry(run.Run, run.State, run.Stage, run.Fraction, run.Message));
+                    runs.Add(new RunStatusEntry(run.Run, await StateAsync(connection, run), run.Stage, run.Fraction, run.Message));
             }
 
             return status with
@@ -67,4 +69,10 @@ public sealed record ClusterStatus(
             return status with { Problem = error.Message };
         }
     }
+
+    /// <summary>A run that works may wait in a stage of training: that stage knows.</summary>
+    private static async Task<string> StateAsync(ClusterConnection connection, RunStatus run) =>
+        run is { State: "running", Stage: StageNames.Pretraining or StageNames.FineTuning }
+        && await connection.Grains.GetGrain<ITrainingRunGrain>(TrainingJob.KeyOf(run.Run, run.Stage)).GetStatusAsync() is { State: "paused" }
+            ? "paused" : run.State;
 }
