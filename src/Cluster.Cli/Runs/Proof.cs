@@ -4,10 +4,7 @@
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Training;
-using Cluster.Core.Models;
-using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
-using Cluster.Data.Corpus;
 using Cluster.Silo.Stages;
 using Orleans.Runtime;
 
@@ -42,11 +39,9 @@ public sealed record ProofResult(
 internal sealed class Proof(string folder, Action<string> say)
 {
     private const int Steps = 240, KillAt = 60, AddAt = 120, ShownEvery = 40;
-    private static readonly string[] s_texts = ["System.Linq", "System.Collections"];
-
     public async Task<ProofResult> RunAsync(CancellationToken cancellation)
     {
-        var corpus = WriteCorpus();
+        var corpus = ProofRecipe.WriteCorpus(folder);
         say($"{Steps} steps in this process, undisturbed");
         var undisturbed = await new EmbeddedRunHost().RunAsync(Request("undisturbed", corpus), new StepObserver(_ => { }), null, cancellation);
 
@@ -94,71 +89,28 @@ internal sealed class Proof(string folder, Action<string> say)
     private Dictionary<long, double> Losses(string run) => RunJson.ReadLines<MetricPoint>(Folder(run).Metrics)
         .Where(point => point is { Stage: StageNames.Pretraining, Loss: not null }).ToDictionary(point => point.Step, point => point.Loss!.Value);
 
-    private string WriteCorpus()
-    {
-        var path = Directory.CreateDirectory(Path.Combine(folder, "corpus")).FullName;
-        foreach (var file in new DotnetReferenceSource(assemblies: s_texts).Paths)
-            File.Copy(file, Path.Combine(path, Path.GetFileName(file)), overwrite: true);
-        return path;
-    }
-
     private RunFolder Folder(string run) => new(Path.Combine(folder, run));
 
     private RunRequest Request(string run, string corpus) => new()
     {
         Folder = Folder(run),
-        Recipe = NamedRecipes.Get("demo") with
-        {
-            Name = "prove",
-            Model = new ModelShape { Layers = 2, Width = 128, Heads = 4, Context = 128, FeedForward = 256 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 1024 },
-            Training = NamedRecipes.Get("demo").Training with { Steps = Steps, Lanes = 4, MicroBatch = 2 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
+        Recipe = ProofRecipe.Of("prove", Steps),
         CorpusPath = corpus,
         Replicas = 1,
         Silos = RunSetup.EmbeddedSilo,
     };
 
     /// <summary>Tells of each step once, though a driver that takes over tells of them again.</summary>
-    private sealed class StepObserver(Action<long> reached) : IRunObserver
+    private sealed class StepObserver(Action<long> reached) : SilentObserver
     {
         private long _last;
 
-        public void Planned(RunPlan plan)
-        {
-        }
-
-        public void StageStarted(string stage, string what)
-        {
-        }
-
-        public void StageProgress(string stage, double fraction, string message)
-        {
-        }
-
-        public void Trained(MetricPoint point, long totalSteps)
+        public override void Trained(MetricPoint point, long totalSteps)
         {
             if (point.Loss is null || point.Step <= _last)
                 return;
             _last = point.Step;
             reached(point.Step);
-        }
-
-        public void Sampled(Sample sample)
-        {
-        }
-
-        public void StageFinished(StageRecord stage, bool skipped)
-        {
-        }
-
-        public void Warned(string message)
-        {
-        }
-
-        public void Finished(RunSummary summary)
-        {
         }
     }
 }

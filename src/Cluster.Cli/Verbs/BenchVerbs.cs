@@ -20,6 +20,7 @@ public static class BenchVerbs
         Generate(environment),
         AllReduce(environment),
         Simulate(environment),
+        Chaos(environment),
         AllReduceMemberCommand(environment),
     };
 
@@ -53,6 +54,39 @@ public static class BenchVerbs
             var result = SimulateBenchmark.Run(parsed.GetValue(seeds), parsed.GetValue(first), environment.Interrupts.Listen());
             Print(environment, parsed.GetValue(json), result);
             return result.Violations == 0 ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static Command Chaos(CliEnvironment environment)
+    {
+        var seeds = new Option<int>("--seeds") { Description = "Runs, each with a kill in every phase of a step and one of every other fault.", HelpName = "N", DefaultValueFactory = _ => 20 };
+        var first = new Option<int>("--first") { Description = "The first seed.", HelpName = "N", DefaultValueFactory = _ => 1 };
+        var silos = new Option<int>("--silos") { Description = "Silo processes.", HelpName = "N", DefaultValueFactory = _ => 3 };
+        var steps = new Option<int>("--steps") { Description = "Steps of a run.", HelpName = "N", DefaultValueFactory = _ => 3_000 };
+        var json = Options.Json();
+        var command = new Command("chaos", "Training on silos that are killed, hang and lose connections; ends with 1 where anything differs from an undisturbed run.")
+        {
+            seeds, first, silos, steps, json,
+        };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--seeds", parsed.GetValue(seeds), 1, 100_000);
+            Options.Check("--silos", parsed.GetValue(silos), 2, 16);
+            Options.Check("--steps", parsed.GetValue(steps), 20, 1_000_000);
+            var folder = Directory.CreateTempSubdirectory("cluster-chaos-").FullName;
+            try
+            {
+                var log = parsed.GetValue(json) ? environment.Error : environment.Output;
+                var result = await new ChaosBenchmark(folder, parsed.GetValue(silos), parsed.GetValue(steps), log.WriteLine)
+                    .RunAsync(parsed.GetValue(seeds), parsed.GetValue(first), environment.Interrupts.Listen());
+                Print(environment, parsed.GetValue(json), result);
+                return result.Holds ? 0 : 1;
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
         });
         return command;
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Cluster.Collectives.Reduction;
+using Cluster.Core.Faults;
 
 namespace Cluster.Collectives.Exchange;
 
@@ -23,13 +24,16 @@ public sealed class GradientExchange
     private readonly SlicePlan _slices;
     private readonly SliceSums _sums;
     private readonly Slot[] _slots = new Slot[Ahead];
+    private readonly Action<StepPhase>? _reached;
     private Division? _division;
 
     /// <param name="board">Where this replica publishes.</param>
     /// <param name="slices">The cut of the gradient.</param>
-    public GradientExchange(ExchangeBoard board, SlicePlan slices)
+    /// <param name="reached">Told when half of the own slices are added up, and when half of the others are there.</param>
+    public GradientExchange(ExchangeBoard board, SlicePlan slices, Action<StepPhase>? reached = null)
     {
         _board = board;
+        _reached = reached;
         _slices = slices;
         _sums = new SliceSums(slices);
     }
@@ -72,6 +76,8 @@ public sealed class GradientExchange
                 var slot = _slots[ended % Ahead];
                 await slot.ReadAsync(key, links, failed.Token, cancellation).ConfigureAwait(false);
                 var slice = division.SliceAt(ended, _slices.Count);
+                if (_reached is not null)
+                    Tell(ended, division.Owned, _reached);
                 if (ended >= division.Owned)
                 {
                     TakeReduced(slot, slice, reduced);
@@ -101,6 +107,14 @@ public sealed class GradientExchange
             foreach (var slot in _slots)
                 slot.Forget();
         }
+    }
+
+    private void Tell(int index, int owned, Action<StepPhase> reached)
+    {
+        if (index == owned / 2 && owned > 0)
+            reached(StepPhase.Reduce);
+        if (index == owned + (_slices.Count - owned) / 2)
+            reached(StepPhase.Gather);
     }
 
     private void TakeReduced(Slot slot, int slice, Memory<float> reduced)

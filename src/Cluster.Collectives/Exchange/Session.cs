@@ -15,6 +15,7 @@ internal sealed class Session
 {
     private readonly byte[] _sealing, _opening;
     private long _sealed, _opened;
+    private volatile bool _corruptNext;
 
     /// <param name="secret">The run's secret.</param>
     /// <param name="nonces">The client's nonce, then the server's.</param>
@@ -35,7 +36,15 @@ internal sealed class Session
     {
         frame.Write(head, _sealed++);
         Hash(_sealing, head[..Frame.Unsealed], head[Frame.Unsealed..]);
+        if (_corruptNext)
+        {
+            _corruptNext = false;
+            head[Frame.Size / 2] ^= 1;
+        }
     }
+
+    /// <summary>Has the next frame that is sealed arrive with a wrong bit, for tests of what follows.</summary>
+    public void CorruptNext() => _corruptNext = true;
 
     /// <summary>Reads the next frame's head; false, with the reason, if these bytes are not it.</summary>
     public bool TryOpen(ReadOnlySpan<byte> head, out Frame frame, out string? problem)

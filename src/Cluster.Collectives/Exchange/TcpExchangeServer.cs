@@ -16,6 +16,7 @@ public sealed class TcpExchangeServer : IAsyncDisposable
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _connections = [];
+    private readonly HashSet<(Socket Socket, Session Session)> _sessions = [];
     private readonly Task _accepting;
     private long _refused;
     private int _disposed;
@@ -39,6 +40,21 @@ public sealed class TcpExchangeServer : IAsyncDisposable
 
     /// <summary>Connections that were closed for what they sent.</summary>
     public long Refused => Interlocked.Read(ref _refused);
+
+    /// <summary>Has something go wrong with every connection.</summary>
+    public void Disturb(ConnectionFault fault)
+    {
+        lock (_gate)
+        {
+            foreach (var (socket, session) in _sessions)
+            {
+                if (fault == ConnectionFault.Close)
+                    socket.Close();
+                else
+                    session.CorruptNext();
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -98,9 +114,19 @@ public sealed class TcpExchangeServer : IAsyncDisposable
                 session = await Handshake.RunAsync(stream, _secret, client: false, limit.Token).ConfigureAwait(false);
             }
 
-            await new ServedConnection(stream, session, _board).RunAsync(_closing.Token).ConfigureAwait(false);
+            lock (_gate)
+                _sessions.Add((socket, session));
+            try
+            {
+                await new ServedConnection(stream, session, _board).RunAsync(_closing.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                lock (_gate)
+                    _sessions.Remove((socket, session));
+            }
         }
-        catch (Exception error) when (error is InvalidDataException or IOException)
+        catch (Exception error) when (error is InvalidDataException or IOException or ObjectDisposedException)
         {
             Interlocked.Increment(ref _refused);
         }

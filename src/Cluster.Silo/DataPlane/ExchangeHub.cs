@@ -15,6 +15,7 @@ namespace Cluster.Silo.DataPlane;
 public sealed partial class ExchangeHub(IPAddress host, bool mayShare = true, ILogger<ExchangeHub>? logger = null)
 {
     private readonly ConcurrentDictionary<string, ExchangeBoard> _local = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<TcpExchangeServer, string> _servers = new();
 
     /// <summary>Serves a board until the registration is disposed.</summary>
     public Registration Register(ExchangeBoard board, ReadOnlyMemory<byte> secret)
@@ -22,6 +23,7 @@ public sealed partial class ExchangeHub(IPAddress host, bool mayShare = true, IL
         var server = new TcpExchangeServer(board, new IPEndPoint(host, 0), secret);
         var address = server.EndPoint.ToString();
         _local[address] = board;
+        _servers[server] = address;
         return new Registration(this, server, address);
     }
 
@@ -29,6 +31,13 @@ public sealed partial class ExchangeHub(IPAddress host, bool mayShare = true, IL
     public IPeerLink Connect(string address, ReadOnlyMemory<byte> secret) => _local.TryGetValue(address, out var board)
         ? new InProcessLink(board)
         : new RemoteLink(IPEndPoint.Parse(address), secret, mayShare, reason => LogNotShared(address, reason));
+
+    /// <summary>Has something go wrong with every connection of peers to this process.</summary>
+    public void Disturb(ConnectionFault fault)
+    {
+        foreach (var server in _servers.Keys)
+            server.Disturb(fault);
+    }
 
     private void LogNotShared(string address, string reason)
     {
@@ -49,6 +58,7 @@ public sealed partial class ExchangeHub(IPAddress host, bool mayShare = true, IL
         public ValueTask DisposeAsync()
         {
             hub._local.TryRemove(address, out _);
+            hub._servers.TryRemove(server, out _);
             return server.DisposeAsync();
         }
     }

@@ -16,6 +16,9 @@ namespace Cluster.Silo.Training;
 [GenerateSerializer]
 public sealed record AllReduceState
 {
+    /// <summary>Name of the state among those of the grain.</summary>
+    internal const string Name = "all-reduce";
+
     /// <summary>The job at hand; null when it has ended.</summary>
     [Id(0)]
     public TrainingJob? Job { get; set; }
@@ -32,7 +35,7 @@ public sealed record AllReduceState
 /// <inheritdoc cref="IAllReduceGrain"/>
 [KeepAlive, PreferLocalPlacement]
 public sealed partial class AllReduceGrain(
-    [PersistentState("all-reduce")] IPersistentState<AllReduceState> state, TrainingSilos silos, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
+    [PersistentState(AllReduceState.Name)] IPersistentState<AllReduceState> state, TrainingSilos silos, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
     private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_tick = TimeSpan.FromSeconds(1),
         s_startLimit = TimeSpan.FromSeconds(60);

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Cluster.Contracts.Training;
 using Cluster.Silo.DataPlane;
+using Cluster.Silo.Faults;
 using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -8,7 +9,8 @@ namespace Cluster.Silo.Training;
 
 /// <summary>The replicas on this silo, by their grains' keys; and how they leave before the silo does.</summary>
 public sealed class LocalReplicas(
-    IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TrainingSilos silos, TimeProvider time, ILogger<LocalReplicas> logger) : IReplicaDrain, IAsyncDisposable
+    IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TrainingSilos silos, TimeProvider time, ILogger<LocalReplicas> logger,
+    FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30), s_pause = TimeSpan.FromMilliseconds(100);
     private readonly ConcurrentDictionary<string, ReplicaHost> _hosts = new(StringComparer.Ordinal);
@@ -27,7 +29,7 @@ public sealed class LocalReplicas(
                 return;
             // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
             await StopAsync(key);
-            _hosts[key] = new ReplicaHost(key, job, hub, grains, silos, time, logger);
+            _hosts[key] = new ReplicaHost(key, job, hub, grains, silos, time, logger, faults);
         }
         finally
         {

@@ -65,7 +65,8 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     {
         var checkpoints = GrainFactory.GetGrain<ICheckpointGrain>(Host.Job.Key);
         // Asked within the turn, as above; training waits for the copy, not for the disk.
-        var copying = Host.SnapshotAsync(request.Steps);
+        var host = Host;
+        var copying = host.SnapshotAsync(request.Steps);
         return Start(async () =>
         {
             CheckpointInfo? info = null;
@@ -74,6 +75,7 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
             {
                 var snapshot = await copying;
                 var folder = request.Folder;
+                host.Faults?.BeforeCheckpoint();
                 var store = new CheckpointStore(new RunFolder(folder.RunPath).Checkpoints(folder.Stage), folder.Keep);
                 var saved = store.Save(
                     new CheckpointState(folder.Stage, request.Steps, request.Tokens, request.Seconds, folder.RecipeSha256, request.BestValidationLoss,

@@ -15,6 +15,7 @@ using Cluster.Core.Recipes;
 using Cluster.Model.Optimizer;
 using Cluster.Model.Training;
 using Cluster.Silo.DataPlane;
+using Cluster.Silo.Faults;
 using Cluster.Silo.Hosting;
 using Cluster.Silo.Shards;
 using Microsoft.Extensions.Logging;
@@ -42,8 +43,11 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     /// <param name="silos">To have a dead one declared dead.</param>
     /// <param name="time">Reminders come by it.</param>
     /// <param name="logger">Told of losses.</param>
-    public ReplicaHost(string key, TrainingJob job, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger)
+    /// <param name="faults">Where they may be injected.</param>
+    public ReplicaHost(
+        string key, TrainingJob job, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger, FaultInjector? faults)
     {
+        Faults = faults;
         (Job, _grains, _silos, _logger) = (job, grains, silos, logger);
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         var run = RunOf(job);
@@ -62,7 +66,7 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
         var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address).ToString());
         var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(ReplicaAddress.Parse(peer.Address).Gradients, job.Secret),
             peer => hub.Connect(ReplicaAddress.Parse(peer.Address).State, job.Secret));
-        Worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers);
+        Worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers, faults?.Watch(job.Key, member.Id));
         _timer = time.CreateTimer(
             _ =>
             {
@@ -89,6 +93,9 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 
     /// <summary>What it works on.</summary>
     public TrainingJob Job { get; }
+
+    /// <summary>Faults of this silo, where they may be injected.</summary>
+    public FaultInjector? Faults { get; }
 
     /// <summary>The compute thread.</summary>
     public ReplicaWorker Worker { get; }

@@ -6,7 +6,9 @@ using System.Diagnostics;
 using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
+using Cluster.Core.Faults;
 using Cluster.Model.Training;
+using Cluster.Silo.Faults;
 using Cluster.Silo.Shards;
 
 namespace Cluster.Silo.Training;
@@ -48,6 +50,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly IStepSource _source;
     private readonly ICoordinatorPort _coordinator;
     private readonly ReplicaExchange _peers;
+    private readonly IStepWatch? _watch;
     private readonly LaneTree _tree;
     private readonly ulong _run;
     private readonly int _sliceLength;
@@ -77,9 +80,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <param name="source">Tokens by step and lane.</param>
     /// <param name="coordinator">Whom to tell.</param>
     /// <param name="peers">The data plane.</param>
+    /// <param name="watch">Told where in a step the replica is, or null.</param>
     public ReplicaWorker(
-        Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source, ICoordinatorPort coordinator, ReplicaExchange peers)
+        Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source, ICoordinatorPort coordinator, ReplicaExchange peers,
+        IStepWatch? watch = null)
     {
+        _watch = watch;
         Member = member;
         (_run, _sliceLength, _start, _source, _coordinator, _peers) = (run, sliceLength, start, source, coordinator, peers);
         _tree = new LaneTree(lanes);
@@ -190,7 +196,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             _slices = new SlicePlan(engine.Length, _sliceLength);
             var buffers = _peers.Gradients.CreateBuffers(_slices, _tree.Lanes);
             _nodes = new NodeStore(_tree, engine.Length, buffers);
-            _exchange = new GradientExchange(_peers.Gradients, _slices);
+            _exchange = new GradientExchange(_peers.Gradients, _slices, _watch is null ? null : phase => _watch.Reached(phase, _nodes.Step));
             _state = new StateTransfer(_peers.State, _run, _slices);
             _reduced = buffers.Allocate();
             var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced.Span);
@@ -270,6 +276,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     _coordinator.Send(send with { Report = send.Report with { StateHash = StateHash() } });
                     break;
                 case ReplicaAction.SendReady:
+                    _watch?.Reached(StepPhase.Ready, _nodes!.Step);
                     _readyAt = Stopwatch.GetTimestamp();
                     _coordinator.Send(action);
                     break;
@@ -284,6 +291,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
     private void Apply(long step, long heardAt)
     {
+        _watch?.Reached(StepPhase.Commit, step);
         if (_readyAt > 0 && heardAt > _readyAt)
             _coordinationTicks += heardAt - _readyAt;
         _readyAt = 0;
@@ -293,7 +301,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
         var start = Stopwatch.GetTimestamp();
         _state!.Withdraw(step + 1);
         _engine!.Apply(_reduced.Span, _norm, _source.Plan(step).LearningRate, step + 1);
+        _watch?.Reached(StepPhase.Apply, step);
         _state.Publish(_engine);
+        _watch?.Applied(step);
         _computeTicks += Stopwatch.GetTimestamp() - start;
     }
 
@@ -406,8 +416,10 @@ public sealed class ReplicaWorker : IAsyncDisposable
         if (!add)
             gradient.Clear();
         _computeTicks += Stopwatch.GetTimestamp() - start;
+        _watch?.Reached(StepPhase.Backward, plan.Step);
         _losses[lane] = loss;
         _nodes.CompleteLane(lane);
+        _watch?.Computed(plan.Step, lane);
         LanesComputed++;
     }
 

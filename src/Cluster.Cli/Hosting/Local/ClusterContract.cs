@@ -47,6 +47,8 @@ internal static class ClusterContract
         contract["Orleans:Endpoints:GatewayPort"] = Text(gatewayPort);
         contract["Cluster:SiloName"] = name;
         contract["Cluster:DataPlaneAddress"] = Loopback;
+        if (state.Faults is { } faults)
+            contract["Cluster:Faults"] = faults;
         return contract;
     }
 

@@ -33,6 +33,9 @@ public sealed record ClusterState
     /// <summary>Threads of a replica that the user asked for, or null for the recipe's.</summary>
     public int? ThreadsPerReplica { get; init; }
 
+    /// <summary>Folder of the silos' ledgers where faults may be injected, or null.</summary>
+    public string? Faults { get; init; }
+
     /// <summary>The silos that run, in the order of their start.</summary>
     public IReadOnlyList<LocalProcess> Silos { get; init; } = [];
 
@@ -85,6 +88,9 @@ public sealed class ClusterFolder
 
     /// <summary>Data of the store.</summary>
     public string Store => System.IO.Path.Combine(Path, "store");
+
+    /// <summary>Ledgers of silos that faults may be injected into.</summary>
+    public string Faults => System.IO.Path.Combine(Path, "faults");
 
     private string State => System.IO.Path.Combine(Path, "state.json");
 

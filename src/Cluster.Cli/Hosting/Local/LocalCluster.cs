@@ -28,6 +28,9 @@ public sealed record LocalClusterOptions
 
     /// <summary>Whether a silo that dies is started again under its name.</summary>
     public bool Restart { get; init; }
+
+    /// <summary>Whether faults may be injected into its silos.</summary>
+    public bool Faults { get; init; }
 }
 
 /// <summary>
@@ -81,6 +84,7 @@ public sealed class LocalCluster : IAsyncDisposable
             Control = _control.Path,
             Supervisor = ProcessIdentity.OfThis(),
             ThreadsPerReplica = options.ThreadsPerReplica,
+            Faults = options.Faults ? folder.Faults : null,
         };
     }
 
@@ -200,8 +204,11 @@ public sealed class LocalCluster : IAsyncDisposable
         foreach (var log in Directory.GetFiles(Path.GetDirectoryName(folder.Log(Own))!))
             File.Delete(log);
         // Nothing in the store outlives its cluster: the run folders do.
-        if (Directory.Exists(folder.Store))
-            Directory.Delete(folder.Store, recursive: true);
+        foreach (var old in (string[])[folder.Store, folder.Faults])
+        {
+            if (Directory.Exists(old))
+                Directory.Delete(old, recursive: true);
+        }
     }
 
     private async Task StartAllAsync(CancellationToken cancellation)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Cluster.Core.Errors;
+using Cluster.ServiceDefaults;
 
 namespace Cluster.Cli.Hosting.Local;
 

@@ -1,3 +1,5 @@
+using Cluster.ServiceDefaults;
+
 namespace Cluster.Cli.Hosting.Local;
 
 /// <summary>
