@@ -688,7 +688,8 @@ public sealed partial class StepCoordinator
         return -1;
     }
 
-    private Member? Find(string id)
+    /// <summary>A replica that the coordinator has to do with: a member, one that is asked for its state, one that is apart or joining; null if it is none.</summary>
+    public Member? Find(string id)
     {
         var place = PlaceOf(id);
         if (place >= 0)

@@ -58,6 +58,16 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("Probed")]
     Task ProbedAsync(string member, bool? isThere, string? failure);
 
+    /// <summary>What came of knocking at a silent replica's address. The coordinator tells itself.</summary>
+    /// <param name="member">The replica.</param>
+    /// <param name="isGone">Whether nobody listens there.</param>
+    [Alias("Knocked")]
+    Task KnockedAsync(string member, bool isGone);
+
+    /// <summary>The membership has just learned of a death. The coordinator tells itself.</summary>
+    [Alias("LookAgain")]
+    Task LookAgainAsync();
+
     /// <summary>A silo's replicas are to leave after the step at hand; true once they take no part, or never will.</summary>
     [Alias("DrainSilo")]
     Task<bool> DrainSiloAsync(string silo);

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Training;
 using Cluster.Core.Checkpoints;
 using Cluster.Core.Runs;
+using Cluster.Silo.Hosting;
 using Cluster.Silo.Training;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
@@ -22,8 +24,9 @@ public sealed record CheckpointGrainState
 public sealed partial class CheckpointGrain(
     [PersistentState("checkpoints")] IPersistentState<CheckpointGrainState> state, ILogger<CheckpointGrain> logger) : Grain, ICheckpointGrain
 {
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20);
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(20);
+    private readonly LongPoll _changed = new();
+    private long _beganAt;
     private long? _writing;
     private string _writer = "";
     private CheckpointInfo? _last;
@@ -57,7 +60,7 @@ public sealed partial class CheckpointGrain(
         // One at a time: a replica copies its state into one buffer.
         if (_writing is { } earlier)
             throw new InvalidOperationException($"The checkpoint of step {earlier} is still being written.");
-        (_writing, _writer, _error) = (request.Steps, replica, null);
+        (_writing, _writer, _error, _beganAt) = (request.Steps, replica, null, Stopwatch.GetTimestamp());
         try
         {
             await Writer.SaveAsync(request);
@@ -78,20 +81,16 @@ public sealed partial class CheckpointGrain(
             LogSaved(steps);
         else
             LogNotSaved(steps, error);
-        var changed = _changed;
-        _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        changed.SetResult();
+        _changed.Changed();
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
     public async Task<CheckpointOutcome> WaitAsync()
     {
-        using var limit = new CancellationTokenSource(s_longPoll);
-        while (_writing is not null && !limit.IsCancellationRequested)
-            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        await _changed.UntilAsync(() => _writing is null);
         // Long, or lost? Whose silo has died writes nothing any more.
-        if (_writing is { } steps && await GrainCalls.ProbeAsync(Writer, _writer) is { IsThere: not true, Failure: var failure })
+        if (_writing is { } steps && Stopwatch.GetElapsedTime(_beganAt) > s_long && await GrainCalls.ProbeAsync(Writer, _writer) is { IsThere: not true, Failure: var failure })
             await WrittenAsync(steps, null, $"Replica {_writer} is lost: {failure ?? "its silo has it no more"}");
         return new CheckpointOutcome(_writing is not null, _last, _error);
     }

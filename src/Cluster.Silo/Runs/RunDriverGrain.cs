@@ -40,11 +40,11 @@ public sealed partial class RunDriverGrain(
 {
     private const int MostEvents = 20_000, EventsAtATime = 2_000;
     private const string Reminder = "wake";
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_reminder = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_reminder = TimeSpan.FromMinutes(1);
 
     private readonly LineLog _events = new(MostEvents, line => !line.Contains("\"point\":", StringComparison.Ordinal));
     private readonly Lock _gate = new();
-    private TaskCompletionSource _changed = NewSignal();
+    private readonly LongPoll _changed = new();
     private CancellationTokenSource _cancel = new(), _leave = new();
 
     private bool Works => state.State is { Submission: not null, Ended: null };
@@ -108,9 +108,7 @@ public sealed partial class RunDriverGrain(
     /// <inheritdoc/>
     public async Task<RunProgress> WaitAsync(long after)
     {
-        using var limit = new CancellationTokenSource(s_longPoll);
-        while (Works && _events.Added <= after && !limit.IsCancellationRequested)
-            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        await _changed.UntilAsync(() => !Works || _events.Added > after);
         RunLines lines;
         lock (_gate)
             lines = _events.From(after, EventsAtATime);
@@ -173,7 +171,7 @@ public sealed partial class RunDriverGrain(
         await state.WriteStateAsync();
         if (await this.GetReminder(Reminder) is { } reminder)
             await this.UnregisterReminder(reminder);
-        Signal();
+        _changed.Changed();
     }
 
     /// <summary>Tells the stage that is being trained.</summary>
@@ -197,12 +195,8 @@ public sealed partial class RunDriverGrain(
     {
         lock (_gate)
             _events.Add(line);
-        Signal();
+        _changed.Changed();
     }
-
-    private void Signal() => Interlocked.Exchange(ref _changed, NewSignal()).TrySetResult();
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [LoggerMessage(LogLevel.Information, "The run {Run} goes on from its folder on another silo")]
     private partial void LogGoesOn(string run);

@@ -5,6 +5,7 @@ using Cluster.Collectives.Protocol;
 using Cluster.Contracts.Runs;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
+using Cluster.Silo.DataPlane;
 using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
@@ -37,19 +38,20 @@ public sealed record AllReduceState
 public sealed partial class AllReduceGrain(
     [PersistentState(AllReduceState.Name)] IPersistentState<AllReduceState> state, TrainingSilos silos, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_tick = TimeSpan.FromSeconds(1),
-        s_startLimit = TimeSpan.FromSeconds(60);
+    // A silence is short against a step of seconds, and long against messages: whoever is silent is knocked at, which harms nobody.
+    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(200), s_silence = TimeSpan.FromMilliseconds(400),
+        s_reminder = TimeSpan.FromSeconds(1), s_startLimit = TimeSpan.FromSeconds(60);
 
     private readonly Queue<StepResult> _results = new();
+    private readonly LongPoll _changed = new();
     private readonly Dictionary<string, long> _awaitedSince = new(StringComparer.Ordinal);
     private readonly HashSet<string> _probing = new(StringComparer.Ordinal);
     private readonly StallLimit _limit = new(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10), factor: 3);
     private StepCoordinator _coordinator = new(Nonce());
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IGrainTimer? _timer;
     private string? _stopped, _lastFailure;
     private bool _finished, _storeIsOut, _drainRefused;
-    private long _told, _heardAt, _startedAt, _committedAt, _begunGeneration;
+    private long _told, _wokeAt, _heardAt, _startedAt, _committedAt, _begunGeneration;
 
     /// <summary>The last step whose result is here or was passed on.</summary>
     private long LastResult => Math.Max(_told, _results.LastOrDefault()?.Steps ?? 0);
@@ -153,6 +155,16 @@ public sealed partial class AllReduceGrain(
     }
 
     /// <inheritdoc/>
+    public Task LookAgainAsync() => FindDeadAsync();
+
+    /// <inheritdoc/>
+    public Task KnockedAsync(string member, bool isGone)
+    {
+        _probing.Remove(member);
+        return isGone ? Do(c => c.ProbeFailed(member, "Nobody listens at its address.")) : Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
     public async Task<bool> DrainSiloAsync(string silo)
     {
         if (Job is null || _stopped is not null)
@@ -177,7 +189,7 @@ public sealed partial class AllReduceGrain(
         await state.WriteStateAsync();
         foreach (var key in Replicas(job).Concat(_coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id))).Distinct(StringComparer.Ordinal))
             GrainFactory.GetGrain<IReplicaGrain>(key).StopAsync().Ignore();
-        Changed();
+        _changed.Changed();
     }
 
     /// <inheritdoc/>
@@ -186,9 +198,7 @@ public sealed partial class AllReduceGrain(
     /// <inheritdoc/>
     public async Task<CoordinatorProgress> WaitForProgressAsync(long after)
     {
-        using var limit = new CancellationTokenSource(s_longPoll);
-        while (_coordinator.Committed.Steps <= after && !_finished && _stopped is null && !limit.IsCancellationRequested)
-            await _changed.Task.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        await _changed.UntilAsync(() => _coordinator.Committed.Steps > after || _finished || _stopped is not null);
         _told = Math.Max(_told, after);
         while (_results.TryPeek(out var oldest) && oldest.Steps <= _told)
             _results.Dequeue();
@@ -224,10 +234,13 @@ public sealed partial class AllReduceGrain(
 
         if (Stopwatch.GetElapsedTime(_startedAt) > s_startLimit)
             await Do(c => c.GiveUpWaiting(), isNews: false);
-        if (Stopwatch.GetElapsedTime(_heardAt) > s_tick)
+        if (Stopwatch.GetElapsedTime(_heardAt) > s_reminder)
             await Do(c => c.Remind(), isNews: false);
         await FindDeadAsync();
         await FindStalledAsync();
+        if (Stopwatch.GetElapsedTime(_wokeAt) < s_reminder)
+            return;
+        _wokeAt = Stopwatch.GetTimestamp();
         if (job.SlotsPerSilo > 0 && _coordinator.Generation > 0)
         {
             var present = _coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id)).ToHashSet(StringComparer.Ordinal);
@@ -246,7 +259,7 @@ public sealed partial class AllReduceGrain(
     {
         foreach (var member in _coordinator.Awaited.Concat(_coordinator.Members.Select(m => m.Id)).Distinct(StringComparer.Ordinal).ToArray())
         {
-            if (silos.IsDead(ReplicaKey.Parse(ReplicaKey.OfMember(member)).Silo))
+            if (_coordinator.Find(member) is { } found && silos.IsDead(SiloOf(found)))
                 await Do(c => c.Lose(member, "Its silo is dead."));
         }
     }
@@ -258,7 +271,12 @@ public sealed partial class AllReduceGrain(
             _awaitedSince.Remove(gone);
         foreach (var member in awaited)
         {
-            if (_awaitedSince.TryAdd(member, Stopwatch.GetTimestamp()) || Stopwatch.GetElapsedTime(_awaitedSince[member]) <= _limit.Value)
+            if (_awaitedSince.TryAdd(member, Stopwatch.GetTimestamp()))
+                continue;
+            var silence = Stopwatch.GetElapsedTime(_awaitedSince[member]);
+            if (silence > s_silence)
+                KnockAt(member);
+            if (silence <= _limit.Value)
                 continue;
             _awaitedSince.Remove(member);
             LogStalled(member, _limit.Value.TotalSeconds);
@@ -281,7 +299,7 @@ public sealed partial class AllReduceGrain(
                 actions.Enqueue(next);
         }
 
-        Changed();
+        _changed.Changed();
     }
 
     private async Task<IReadOnlyList<CoordinatorAction>> CarryOutAsync(CoordinatorAction action)
@@ -328,7 +346,7 @@ public sealed partial class AllReduceGrain(
                 break;
             case CoordinatorAction.DeclareDead dead:
                 LogDead(dead.Member.Id, dead.Reason);
-                silos.DeclareDeadAsync(ReplicaKey.Parse(ReplicaKey.OfMember(dead.Member.Id)).Silo).Ignore();
+                DeclareDead(SiloOf(dead.Member));
                 break;
             case CoordinatorAction.Released released:
                 LogReleased(released.Member);
@@ -396,6 +414,17 @@ public sealed partial class AllReduceGrain(
         return _coordinator.StoreRead(found);
     }
 
+    /// <summary>The membership learns of it beside the grain's turns; what follows from it need not wait for the next tick.</summary>
+    private void DeclareDead(SiloAddress silo)
+    {
+        var self = this.AsReference<IAllReduceGrain>();
+        _ = Task.Run(async () =>
+        {
+            await silos.DeclareDeadAsync(silo);
+            await self.LookAgainAsync();
+        });
+    }
+
     /// <summary>Asks a silo by the control plane whether it lives, beside the grain's turns.</summary>
     private void Probe(string member)
     {
@@ -409,24 +438,35 @@ public sealed partial class AllReduceGrain(
         });
     }
 
+    /// <summary>
+    /// Looks whether a silent replica's process is gone. Whoever waits for its gradient finds that by its connection; where nobody does, as
+    /// when it dies between its last gradient and its READY, nothing else tells before the membership.
+    /// </summary>
+    private void KnockAt(string member)
+    {
+        if (_coordinator.Find(member) is not { } found || !_probing.Add(member))
+            return;
+        var (address, self) = (ReplicaAddress.Parse(found.Address).Gradients, this.AsReference<IAllReduceGrain>());
+        _ = Task.Run(async () =>
+        {
+            var isGone = await Knock.IsGoneAsync(address);
+            await GrainCalls.RetryAsync(() => self.KnockedAsync(member, isGone), CancellationToken.None);
+        });
+    }
+
     private void Send<T>(IReadOnlyList<Member> to, T message, Func<IReplicaGrain, T, Task> send)
     {
         foreach (var member in to)
         {
             // What is sent to a dead silo would only be placed, and fail, again and again.
-            if (!silos.IsDead(ReplicaKey.Parse(ReplicaKey.OfMember(member.Id)).Silo))
+            if (!silos.IsDead(SiloOf(member)))
                 send(Replica(member.Id), message).Ignore();
         }
     }
 
-    private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
+    private static SiloAddress SiloOf(Member member) => ReplicaAddress.Parse(member.Address).Silo;
 
-    private void Changed()
-    {
-        var changed = _changed;
-        _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        changed.SetResult();
-    }
+    private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
 
     [LoggerMessage(LogLevel.Information, "{Job} is taken over after step {Step}")]
     private partial void LogTakeOver(string job, long step);

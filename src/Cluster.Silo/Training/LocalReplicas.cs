@@ -29,7 +29,7 @@ public sealed class LocalReplicas(
                 return;
             // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
             await StopAsync(key);
-            _hosts[key] = new ReplicaHost(key, job, hub, grains, silos, time, logger, faults);
+            _hosts[key] = new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, faults);
         }
         finally
         {

@@ -1,6 +1,7 @@
 // A replica on this silo, whoever asks for it: its worker, its boards, its way to the coordinator, its reminders.
 // It outlives the grain's activations: when another silo dies, the directory may give a living replica's grain up and make it anew,
 // and what the replica holds must not go with that.
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
@@ -34,10 +35,12 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     private readonly IGrainFactory _grains;
     private readonly TrainingSilos _silos;
     private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<string, ReplicaAddress> _addresses = new(StringComparer.Ordinal);
     private Snapshot? _snapshot;
 
     /// <param name="key">The replica's grain key.</param>
     /// <param name="job">What it works on.</param>
+    /// <param name="silo">The silo that it is on.</param>
     /// <param name="hub">The data plane.</param>
     /// <param name="grains">The cluster's.</param>
     /// <param name="silos">To have a dead one declared dead.</param>
@@ -45,7 +48,7 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     /// <param name="logger">Told of losses.</param>
     /// <param name="faults">Where they may be injected.</param>
     public ReplicaHost(
-        string key, TrainingJob job, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger, FaultInjector? faults)
+        string key, TrainingJob job, SiloAddress silo, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger, FaultInjector? faults)
     {
         Faults = faults;
         (Job, _grains, _silos, _logger) = (job, grains, silos, logger);
@@ -63,9 +66,9 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
         var newcomer = job.FirstStep < 0;
         var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
             schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe));
-        var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address).ToString());
-        var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(ReplicaAddress.Parse(peer.Address).Gradients, job.Secret),
-            peer => hub.Connect(ReplicaAddress.Parse(peer.Address).State, job.Secret));
+        var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address, silo).ToString());
+        var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(AddressOf(peer).Gradients, job.Secret),
+            peer => hub.Connect(AddressOf(peer).State, job.Secret));
         Worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers, faults?.Watch(job.Key, member.Id));
         _timer = time.CreateTimer(
             _ =>
@@ -89,6 +92,8 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 
             engine.ParametersChanged();
         }
+
+        ReplicaAddress AddressOf(Member peer) => _addresses[peer.Id] = ReplicaAddress.Parse(peer.Address);
     }
 
     /// <summary>What it works on.</summary>
@@ -168,7 +173,7 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
         if ((await GrainCalls.ProbeAsync(_grains.GetGrain<IReplicaGrain>(peer), lost.Lost)).IsThere is null)
         {
             LogDead(lost.Lost, lost.Reason);
-            await _silos.DeclareDeadAsync(ReplicaKey.Parse(peer).Silo);
+            await _silos.DeclareDeadAsync(_addresses[lost.Lost].Silo);
         }
     }
 

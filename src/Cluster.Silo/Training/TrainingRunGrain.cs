@@ -9,6 +9,7 @@ using Cluster.Core.Errors;
 using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
+using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
 using Orleans.Storage;
@@ -77,10 +78,10 @@ public sealed partial class TrainingRunGrain(
     /// <summary>Attempts at a checkpoint that must be written.</summary>
     private const int MaxSaves = 3;
 
-    private static readonly TimeSpan s_longPoll = TimeSpan.FromSeconds(20), s_storePause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_storePause = TimeSpan.FromSeconds(1);
     private readonly List<string> _lines = [];
     private readonly Throughput _throughput = new();
-    private TaskCompletionSource _changed = NewSignal(), _wish = NewSignal(), _evaluated = NewSignal();
+    private readonly LongPoll _changed = new(), _wish = new(), _evaluated = new();
     private Recipe _recipe = new();
     private EarlyStop _early = new(0, null, 0);
     private Validation? _validation;
@@ -90,6 +91,7 @@ public sealed partial class TrainingRunGrain(
     private string? _reason = "It has not begun.";
     private double? _validationLoss;
     private long _startedAt, _tokens, _recorded;
+    private bool _left;
 
     private TrainingRunRequest Request => state.State.Request!;
 
@@ -123,6 +125,15 @@ public sealed partial class TrainingRunGrain(
         _recorded = lines.Where(p => p.Loss is not null).Select(p => p.Step).DefaultIfEmpty(Job.FirstStep).Max();
         LogGoesOn(Job.Key, state.State.HandledHalt);
         Begin(resumed: true);
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        // With a silo that dies goes its part of the directory, and the activations it knew of: the next one goes on.
+        _left = true;
+        _wish.Changed();
         return Task.CompletedTask;
     }
 
@@ -162,17 +173,15 @@ public sealed partial class TrainingRunGrain(
     {
         _validation?.Receive(result);
         if (_validation is { Complete: true })
-            Signal(ref _evaluated);
+            _evaluated.Changed();
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
     public async Task<TrainingStatus> WaitAsync(long after)
     {
-        using var limit = new CancellationTokenSource(s_longPoll);
         var state = _state;
-        while (_lines.Count <= after && _state == state && _state is "running" or "paused" && !limit.IsCancellationRequested)
-            await Wait(_changed, limit.Token);
+        await _changed.UntilAsync(() => _lines.Count > after || _state != state || _state is not ("running" or "paused"));
         return Status(after);
     }
 
@@ -224,6 +233,10 @@ public sealed partial class TrainingRunGrain(
         {
             (_state, _reason) = await TrainAsync(resumed);
         }
+        catch (Exception) when (_left)
+        {
+            return;
+        }
         catch (Exception error)
         {
             if (error is not UserErrorException)
@@ -231,6 +244,8 @@ public sealed partial class TrainingRunGrain(
             (_state, _reason) = ("failed", error.Message);
         }
 
+        if (_left)
+            return;
         var s = state.State;
         (s.Seconds, s.Steps, s.Checkpoint, s.ValidationLoss, s.Reason, s.Ended) = (Seconds, _progress.Steps, _checkpoint, _validationLoss, _reason, _state);
         try
@@ -244,7 +259,7 @@ public sealed partial class TrainingRunGrain(
         }
 
         Shards.CloseAsync().Ignore();
-        Signal(ref _changed);
+        _changed.Changed();
     }
 
     /// <summary>From halt to halt; the state and the reason that it ends with.</summary>
@@ -286,11 +301,11 @@ public sealed partial class TrainingRunGrain(
             if (state.State.Paused)
             {
                 _state = "paused";
-                Signal(ref _changed);
-                while (state.State.Paused && !state.State.Cancelled)
-                    await Wait(_wish, CancellationToken.None);
+                _changed.Changed();
+                while (state.State.Paused && !state.State.Cancelled && !_left)
+                    await _wish.NextAsync(CancellationToken.None);
                 _state = "running";
-                Signal(ref _changed);
+                _changed.Changed();
                 _throughput.Restart();
                 if (state.State.Cancelled)
                 {
@@ -334,11 +349,7 @@ public sealed partial class TrainingRunGrain(
                 await state.WriteStateAsync();
                 return;
             }
-            catch (InconsistentStateException)
-            {
-                throw;
-            }
-            catch (Exception error)
+            catch (Exception error) when (error is not InconsistentStateException && !_left)
             {
                 LogStoreOut(error.Message);
                 await Task.Delay(s_storePause);
@@ -366,7 +377,7 @@ public sealed partial class TrainingRunGrain(
                 }
                 else
                 {
-                    await Task.WhenAny(waiting, _wish.Task);
+                    await Task.WhenAny(waiting, _wish.Next);
                 }
             }
 
@@ -409,13 +420,13 @@ public sealed partial class TrainingRunGrain(
     private async Task ValidateAsync(RunFolder folder, long steps)
     {
         var validation = _validation = new Validation(steps, _recipe.Training.Lanes);
-        _evaluated = NewSignal();
         while (!validation.Complete)
         {
             foreach (var (replica, firstLane, lanes) in validation.Ask(_progress.Members))
                 await CallAsync(replica, r => r.EvaluateAsync(steps, firstLane, lanes));
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-            await Wait(_evaluated, patience.Token);
+            if (!validation.Complete)
+                await _evaluated.NextAsync(patience.Token);
             if (validation.Complete)
                 break;
             // Long, or lost? A silo that does not answer is lost, and its lanes are asked of the others.
@@ -482,6 +493,8 @@ public sealed partial class TrainingRunGrain(
 
     private void Publish(RunFolder folder, IReadOnlyList<MetricPoint> points)
     {
+        // What the next activation finds in the file it does not write again.
+        ObjectDisposedException.ThrowIf(_left, this);
         if (points.Count == 0)
             return;
         foreach (var point in points)
@@ -490,7 +503,7 @@ public sealed partial class TrainingRunGrain(
         MetricsFile.Append(folder, lines);
         _lines.AddRange(lines);
         GrainFactory.GetGrain<IRunGrain>(Job.Run).AppendMetricsAsync(lines).Ignore();
-        Signal(ref _changed);
+        _changed.Changed();
     }
 
     private CheckpointFolder CheckpointsFolder => new(Job.RunPath, Job.Stage, _recipe.Training.KeepCheckpoints, RecipeJson.Hash(_recipe));
@@ -500,20 +513,8 @@ public sealed partial class TrainingRunGrain(
         change(state.State);
         if (state.State.Request is not null)
             await SaveStateAsync();
-        Signal(ref _wish);
+        _wish.Changed();
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    private static void Signal(ref TaskCompletionSource signal)
-    {
-        var old = signal;
-        signal = NewSignal();
-        old.TrySetResult();
-    }
-
-    private static async Task Wait(TaskCompletionSource signal, CancellationToken limit) =>
-        await signal.Task.WaitAsync(limit).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
 
     [LoggerMessage(LogLevel.Information, "{Job} goes on from the halt at step {Step} on another silo")]
     private partial void LogGoesOn(string job, long step);
