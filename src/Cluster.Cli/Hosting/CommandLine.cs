@@ -43,6 +43,7 @@ public static class CommandLine
             RunsVerb.Create(environment),
             UpVerb.Create(environment),
             ProveVerb.Create(environment),
+            ChaosVerb.Create(environment),
             StatusVerb.Create(environment),
             WishVerbs.Pause(environment),
             WishVerbs.Resume(environment),

@@ -4,7 +4,6 @@
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Faults;
 using Cluster.Contracts.Training;
-using Cluster.Core.Errors;
 using Cluster.Core.Faults;
 using Cluster.Core.Runs;
 using Cluster.ServiceDefaults;
@@ -53,7 +52,7 @@ internal sealed class ChaosCampaign(LocalCluster cluster, ClusterConnection conn
             foreach (var (kind, phase) in faults)
                 await InjectAsync(kind, phase, random, over);
         }
-        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        catch (Exception error) when (error is StageOverException || (error is OperationCanceledException && over.IsCancellationRequested))
         {
             // The run has ended.
         }
@@ -139,8 +138,9 @@ internal sealed class ChaosCampaign(LocalCluster cluster, ClusterConnection conn
             try
             {
                 var progress = await coordinator.GetProgressAsync().WaitAsync(TimeSpan.FromSeconds(2), over);
-                if (progress.Stopped is { } reason)
-                    throw new UserErrorException($"The run stopped: {reason}", "The silos' logs may say more.");
+                // The stage is over, or stopped: the run says which.
+                if (progress.Stopped is not null)
+                    throw new StageOverException();
                 if (progress.Generation > 0 && holds(progress))
                     return progress;
             }
@@ -152,4 +152,6 @@ internal sealed class ChaosCampaign(LocalCluster cluster, ClusterConnection conn
             await Task.Delay(s_poll, over);
         }
     }
+
+    private sealed class StageOverException : Exception;
 }

@@ -75,18 +75,15 @@ public static class BenchVerbs
             Options.Check("--silos", parsed.GetValue(silos), 2, 16);
             Options.Check("--steps", parsed.GetValue(steps), 20, 1_000_000);
             var folder = Directory.CreateTempSubdirectory("cluster-chaos-").FullName;
-            try
-            {
-                var log = parsed.GetValue(json) ? environment.Error : environment.Output;
-                var result = await new ChaosBenchmark(folder, parsed.GetValue(silos), parsed.GetValue(steps), log.WriteLine)
-                    .RunAsync(parsed.GetValue(seeds), parsed.GetValue(first), environment.Interrupts.Listen());
-                Print(environment, parsed.GetValue(json), result);
-                return result.Holds ? 0 : 1;
-            }
-            finally
-            {
-                Directory.Delete(folder, recursive: true);
-            }
+            var log = parsed.GetValue(json) ? environment.Error : environment.Output;
+            log.WriteLine($"logs and runs are in {folder}, which is kept if anything differs");
+            var result = await new ChaosBenchmark(folder, parsed.GetValue(silos), parsed.GetValue(steps), log.WriteLine)
+                .RunAsync(parsed.GetValue(seeds), parsed.GetValue(first), environment.Interrupts.Listen());
+            Print(environment, parsed.GetValue(json), result);
+            if (!result.Holds)
+                return 1;
+            Directory.Delete(folder, recursive: true);
+            return 0;
         });
         return command;
     }

@@ -1,15 +1,19 @@
 using System.CommandLine;
+using System.Text.Json;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Cli.Rendering;
+using Cluster.Contracts.Faults;
+using Cluster.Contracts.Training;
 using Cluster.Core.Errors;
+using Cluster.Core.Faults;
 using Cluster.Core.Runs;
 using Cluster.Silo.Hosting;
 
 namespace Cluster.Cli.Verbs;
 
 /// <summary>
-/// <c>silo add|kill|drain|list</c> for the silos of the cluster on this machine. Without one of these words it is a silo itself, the
+/// <c>silo add|kill|drain|list|fault</c> for the silos of the cluster on this machine. Without one of these words it is a silo itself, the
 /// process that Cluster.Silo's own program is: it takes .NET configuration (<c>--Cluster:SiloName=b</c> or the environment), so
 /// arguments pass through as they are.
 /// </summary>
@@ -24,14 +28,14 @@ public static class SiloVerb
         var arguments = new Argument<string[]>("configuration") { Arity = ArgumentArity.ZeroOrMore, CaptureRemainingTokens = true, Hidden = true };
         var command = new Command("silo", "Add, kill, drain or list silos of the cluster that `up` started.")
         {
-            Add(environment), Kill(environment), Drain(environment), List(environment), arguments,
+            Add(environment), Kill(environment), Drain(environment), List(environment), Fault(environment), arguments,
         };
         command.TreatUnmatchedTokensAsErrors = false;
         command.SetAction((parsed, _) =>
         {
             string[] configuration = [.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens];
             if (Array.Find(configuration, argument => !argument.StartsWith("--", StringComparison.Ordinal)) is { } word)
-                throw new UserErrorException($"silo has no command \"{word}\".", "Give add, kill, drain or list.");
+                throw new UserErrorException($"silo has no command \"{word}\".", "Give add, kill, drain, list or fault.");
             SupervisedProcess.Enter(environment);
             return SiloProcess.RunAsync(configuration);
         });
@@ -100,6 +104,52 @@ public static class SiloVerb
                 StatusVerb.RenderSilos(status, environment);
         });
         return command;
+    }
+
+    private static Command Fault(CliEnvironment environment)
+    {
+        var runs = Options.Runs();
+        var id = Id();
+        var kind = Words<FaultKind>("--kind", "What goes wrong", FaultKind.Kill);
+        var phase = Words<StepPhase>("--phase", "Where in the step", StepPhase.Backward);
+        var step = new Option<long>("--step") { Description = "At this step, counted from 0, or the first after it; the next if not given.", HelpName = "N" };
+        var seconds = new Option<double>("--seconds") { Description = "How long, for slow.", HelpName = "S", DefaultValueFactory = _ => 1 };
+        var command = new Command("fault", "Have something go wrong once, where the silo's replica comes to a place in a step; needs `up --faults`.")
+        {
+            id, kind, phase, step, seconds, runs,
+        };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            Options.Check("--step", parsed.GetValue(step), 0, long.MaxValue);
+            if (parsed.GetValue(seconds) is not (>= 0 and <= 3_600))
+                throw new UserErrorException(FormattableString.Invariant($"--seconds is {parsed.GetValue(seconds)}."), "Give seconds from 0 to 3600.");
+            var state = Running(parsed.GetRequiredValue(runs), environment);
+            var silo = SiloControl.Find(state, parsed.GetRequiredValue(id));
+            if (state.Faults is null)
+                throw new UserErrorException("This cluster takes no faults.", $"Start it with `{environment.Command} up --faults`.");
+            await using var connection = await ClusterConnection.OpenAsync(state, cancellation);
+            await connection.Grains.GetGrain<IFaultGrain>(new ReplicaKey("faults", silo.Name, 0).ToString()).ArmAsync(
+                Enum.Parse<FaultKind>(Name(parsed.GetValue(kind)!), ignoreCase: true), Enum.Parse<StepPhase>(Name(parsed.GetValue(phase)!), ignoreCase: true),
+                parsed.GetValue(step), parsed.GetValue(seconds));
+            environment.Output.WriteLine($"{silo.Name}: {parsed.GetValue(kind)} in {parsed.GetValue(phase)}, from step {parsed.GetValue(step)} on.");
+        });
+        return command;
+
+        static Option<string> Words<T>(string name, string description, T first)
+            where T : struct, Enum
+        {
+            string[] words = [.. Enum.GetValues<T>().Select(value => JsonNamingPolicy.KebabCaseLower.ConvertName($"{value}"))];
+            var option = new Option<string>(name)
+            {
+                Description = $"{description}: {string.Join(", ", words)}.",
+                HelpName = "WORD",
+                DefaultValueFactory = _ => JsonNamingPolicy.KebabCaseLower.ConvertName($"{first}"),
+            };
+            option.AcceptOnlyFromAmong(words);
+            return option;
+        }
+
+        static string Name(string word) => word.Replace("-", "", StringComparison.Ordinal);
     }
 
     private static Argument<string> Id() => new("ID") { Description = "The silo's name, or the number at its end." };

@@ -29,7 +29,8 @@ public static class UpVerb
         var runs = Options.Runs();
         var webPort = Options.WebPort();
         var restart = new Option<bool>("--restart") { Description = "Start a silo that dies again, under its name." };
-        var command = new Command("up", "Start silos, store and page on this machine, until Ctrl-C.") { silos, threads, redis, runs, webPort, restart };
+        var faults = new Option<bool>("--faults") { Description = "Let `silo fault` have things go wrong at chosen places; for tests." };
+        var command = new Command("up", "Start silos, store and page on this machine, until Ctrl-C.") { silos, threads, redis, runs, webPort, restart, faults };
         command.SetAction((parsed, _) =>
         {
             Options.Check("--silos", parsed.GetValue(silos), 1, MostSilos);
@@ -45,6 +46,7 @@ public static class UpVerb
                 Redis = parsed.GetValue(redis),
                 WebPort = parsed.GetValue(webPort),
                 Restart = parsed.GetValue(restart),
+                Faults = parsed.GetValue(faults),
             });
         });
         return command;

@@ -15,11 +15,30 @@ public sealed class ClusterVerbsTests : IDisposable
     [InlineData("silo", "list")]
     [InlineData("silo", "kill", "1")]
     [InlineData("silo", "drain", "1")]
+    [InlineData("silo", "fault", "1")]
+    [InlineData("chaos", "--mtbf", "5")]
     public async Task Verb_NoCluster_SaysHowToStartOne(params string[] verb)
     {
         var result = await Cli.RunAsync([.. verb, "--runs", _folder.Path]);
 
         Cli.AssertUserError(result, $"No cluster runs in {_folder.Path}.", "cluster up --silos 2");
+    }
+
+    [Theory]
+    [InlineData("--mtbf is 0.5.", "chaos", "--mtbf", "0.5")]
+    [InlineData("--keep is 0.", "chaos", "--mtbf", "5", "--keep", "0")]
+    [InlineData("--for is 0.", "chaos", "--mtbf", "5", "--for", "0")]
+    [InlineData("--step is -1.", "silo", "fault", "1", "--step", "-1")]
+    [InlineData("--seconds is -2.", "silo", "fault", "1", "--seconds", "-2")]
+    public async Task Verb_ValueOutOfRange_IsRefusedByName(string what, params string[] verb) =>
+        Cli.AssertUserError(await Cli.RunAsync([.. verb, "--runs", _folder.Path]), what);
+
+    [Fact]
+    public async Task SiloFault_ClusterWithoutFaults_SaysHowToStartOneWith()
+    {
+        Write(ProcessIdentity.OfThis(), Silo("silo-1", ProcessIdentity.OfThis()));
+
+        Cli.AssertUserError(await Cli.RunAsync("silo", "fault", "1", "--runs", _folder.Path), "This cluster takes no faults.", "cluster up --faults");
     }
 
     [Theory]
@@ -73,7 +92,7 @@ public sealed class ClusterVerbsTests : IDisposable
     [Fact]
     public async Task Silo_UnknownWord_IsNoSilo()
     {
-        Cli.AssertUserError(await Cli.RunAsync("silo", "lst"), "silo has no command \"lst\".", "add, kill, drain or list");
+        Cli.AssertUserError(await Cli.RunAsync("silo", "lst"), "silo has no command \"lst\".", "add, kill, drain, list or fault");
     }
 
     [Fact]

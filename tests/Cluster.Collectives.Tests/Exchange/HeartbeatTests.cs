@@ -35,6 +35,25 @@ public class HeartbeatTests
         Assert.Equal((1, "Member 1 is lost: no answer for 800 ms"), (lost.Member, lost.Message));
     }
 
+    [Theory]
+    [InlineData(ConnectionFault.Close)]
+    [InlineData(ConnectionFault.CorruptFrame)]
+    public async Task Disturb_OpenConnection_ItsNextReadFailsAndAnotherLinkReads(ConnectionFault fault)
+    {
+        var board = new ExchangeBoard(1);
+        board.Advance(s_key);
+        board.PublishReduced(0, new float[16], new SlicePlan(16));
+        await using var server = new TcpExchangeServer(board, new IPEndPoint(IPAddress.Loopback, 0), Secret);
+        await using var link = new RemoteLink(server.EndPoint, Secret);
+        await link.ReadAsync(s_key, PartKind.Reduced, 0, 1, new float[16], CancellationToken.None);
+
+        server.Disturb(fault);
+
+        await Assert.ThrowsAsync<IOException>(async () => await link.ReadAsync(s_key, PartKind.Reduced, 0, 1, new float[16], CancellationToken.None));
+        await using var other = new RemoteLink(server.EndPoint, Secret);
+        await other.ReadAsync(s_key, PartKind.Reduced, 0, 1, new float[16], CancellationToken.None);
+    }
+
     [Fact]
     public async Task ReadAsync_PartIsNotThereForLong_PingsKeepThePeerAlive()
     {

@@ -25,7 +25,7 @@ public sealed class LocalClusterTests : IDisposable
     [Fact]
     public async Task Up_SiloKilledAddedDrained_OthersGoOnAndNothingIsLeft()
     {
-        await using var up = LineProcess.Cluster("up", "--silos", "2", "--runs", _runs);
+        await using var up = LineProcess.Cluster("up", "--silos", "2", "--faults", "--runs", _runs);
         await up.WaitForAsync(Up);
         var all = Processes(State);
         Assert.Equal(["silo-1", "silo-2", "store", "web"], State.Silos.Concat(State.Others).Select(process => process.Name).Order(StringComparer.Ordinal));
@@ -53,6 +53,9 @@ public sealed class LocalClusterTests : IDisposable
         var rest = Assert.Single(State.Silos, silo => silo.Name != "silo-3").Name;
         await using (var connection = await ClusterConnection.OpenAsync(State))
             Assert.Equal([$"{rest} Active", "silo-3 Active"], (await MembersAsync(connection)).Where(member => member.EndsWith("Active", StringComparison.Ordinal)));
+
+        var (armed, fault) = await LineProcess.RunAsync("silo", "fault", "silo-3", "--kind", "corrupt-frame", "--phase", "gather", "--step", "7", "--runs", _runs);
+        Assert.Equal((0, "silo-3: corrupt-frame in gather, from step 7 on."), (armed, fault));
 
         var (drained, left) = await LineProcess.RunAsync("silo", "drain", rest, "--runs", _runs);
         Assert.True(drained == 0, left);

@@ -1,12 +1,15 @@
 using System.Diagnostics;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
+using Cluster.Contracts.Faults;
 using Cluster.Contracts.Training;
+using Cluster.Core.Faults;
 using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
+using Cluster.Silo.Faults;
 using Cluster.Silo.Stages;
 using Orleans.Runtime;
 
@@ -28,7 +31,7 @@ public sealed class ClusterTrainingTests : IDisposable
         var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone", replicas: 1), new QuietObserver(), Ports.Free(), CancellationToken.None);
 
         var runs = Path.Combine(_root, "runs");
-        await using var up = LineProcess.Cluster("up", "--silos", "3", "--runs", runs);
+        await using var up = LineProcess.Cluster("up", "--silos", "3", "--faults", "--runs", runs);
         await up.WaitForAsync("Ctrl-C ends it");
         var state = new ClusterFolder(runs).Running("cluster");
         await using var connection = await ClusterConnection.OpenAsync(state);
@@ -39,6 +42,13 @@ public sealed class ClusterTrainingTests : IDisposable
         Task<(int Code, string Text)>? adding = null;
         Process? hanging = null;
         LocalProcess? victim = null;
+        void Arm(FaultKind kind, StepPhase phase)
+        {
+            // On the silo that nothing else happens to.
+            var last = state.Silos.First(silo => silo != victim && silo.Process.Pid != hanging!.Id).Name;
+            connection.Grains.GetGrain<IFaultGrain>(new ReplicaKey("faults", last, 0).ToString()).ArmAsync(kind, phase, 250, 0.2).GetAwaiter().GetResult();
+        }
+
         var observer = new QuietObserver
         {
             OnPoint = point =>
@@ -50,6 +60,10 @@ public sealed class ClusterTrainingTests : IDisposable
                     var host = connection.Grains.GetGrain<IManagementGrain>(0).GetActivationAddress(coordinator).AsTask().GetAwaiter().GetResult();
                     victim = state.Silos.Single(silo => silo.Port == host!.Endpoint.Port);
                     hanging = Process.GetProcessById(state.Silos.First(silo => silo != victim).Process.Pid);
+                    // Before anything happens: small steps are quicker than whoever watches them.
+                    Arm(FaultKind.CorruptFrame, StepPhase.Backward);
+                    Arm(FaultKind.SecondCoordinator, StepPhase.Ready);
+                    Arm(FaultKind.Slow, StepPhase.Commit);
                     Process.GetProcessById(victim.Process.Pid).Kill();
                 }
                 else if (point.Step == 120)
@@ -72,6 +86,14 @@ public sealed class ClusterTrainingTests : IDisposable
         Assert.Equal(undisturbed.WeightsSha256, disturbed.WeightsSha256);
         Assert.Equal(undisturbed.ValidationLoss, disturbed.ValidationLoss);
         Assert.Equal(0, disturbed.CheckpointsLoaded);
+        // What was armed happened, and every lane counts once.
+        var ledger = LedgerReport.Of(FaultInjector.Read(state.Faults!, TrainingJob.KeyOf("disturbed", StageNames.Pretraining)), Steps, lanes: 4);
+        Assert.Equal(
+            [FaultKind.Slow, FaultKind.CorruptFrame, FaultKind.SecondCoordinator],
+            ledger.Faults.Select(fault => fault.Fault.Kind).Order());
+        Assert.All(ledger.Faults, fault => Assert.NotNull(fault.RecoverySeconds));
+        Assert.Equal((0, 0, 4 * Steps + ledger.LanesLost), (ledger.SamplesLost, ledger.SamplesRepeated, ledger.LanesComputed));
+
         // Each step once, in order, with the same figures, whoever's coordinator died before it could tell of them.
         Assert.Equal(Steps, Trained("alone").Count);
         Assert.Equal(Trained("alone"), Trained("disturbed"));
