@@ -74,8 +74,10 @@ public sealed record TrainingRunRequest(
 /// <param name="ValidationLoss">The last, or null.</param>
 /// <param name="Replicas">Replicas that take part.</param>
 /// <param name="LostLanes">Lanes computed again.</param>
+/// <param name="Alerts">What somebody should mend while it goes on, oldest first; those of this driver's life.</param>
 [GenerateSerializer, Immutable]
 public sealed record TrainingStatus(
     [property: Id(0)] string State, [property: Id(1)] string? Reason, [property: Id(2)] long Steps, [property: Id(3)] double Seconds,
     [property: Id(4)] IReadOnlyList<string> Metrics, [property: Id(5)] long Next, [property: Id(6)] CheckpointInfo? Checkpoint,
-    [property: Id(7)] double? ValidationLoss, [property: Id(8)] int Replicas, [property: Id(9)] long LostLanes);
+    [property: Id(7)] double? ValidationLoss, [property: Id(8)] int Replicas, [property: Id(9)] long LostLanes,
+    [property: Id(10)] IReadOnlyList<string> Alerts);

@@ -168,10 +168,18 @@ public sealed partial class RunDriverGrain(
         }
 
         (state.State.Ended, state.State.Reason) = (ended, reason);
-        await state.WriteStateAsync();
-        if (await this.GetReminder(Reminder) is { } reminder)
-            await this.UnregisterReminder(reminder);
         _changed.Changed();
+        try
+        {
+            await state.WriteStateAsync();
+            if (await this.GetReminder(Reminder) is { } reminder)
+                await this.UnregisterReminder(reminder);
+        }
+        catch (Exception error)
+        {
+            // Whoever watches is told from memory; a store that has lost the run brings nobody back for it.
+            LogNotNoted(error);
+        }
     }
 
     /// <summary>Tells the stage that is being trained.</summary>
@@ -200,6 +208,9 @@ public sealed partial class RunDriverGrain(
 
     [LoggerMessage(LogLevel.Information, "The run {Run} goes on from its folder on another silo")]
     private partial void LogGoesOn(string run);
+
+    [LoggerMessage(LogLevel.Warning, "The run's end could not be noted")]
+    private partial void LogNotNoted(Exception error);
 
     [LoggerMessage(LogLevel.Error, "The run failed")]
     private partial void LogFailed(Exception error);

@@ -360,6 +360,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             var sampled = Stopwatch.GetTimestamp();
             Task sampling = Task.CompletedTask;
             long seen = 0;
+            var alerts = 0;
             await using var cancelling = cancellation.Register(() => training.CancelAsync().Ignore());
             while (true)
             {
@@ -367,6 +368,11 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
                 seen = status.Next;
                 foreach (var line in status.Metrics)
                     observer.Trained(RunJson.Parse<MetricPoint>(line, "A line of metrics"), last);
+                // A driver that takes over has none of the earlier one's.
+                alerts = Math.Min(alerts, status.Alerts.Count);
+                foreach (var alert in status.Alerts.Skip(alerts))
+                    observer.Warned(alert);
+                alerts = status.Alerts.Count;
                 if (status.State is not ("running" or "paused"))
                 {
                     await sampling;

@@ -17,6 +17,7 @@ public sealed class TrainingInstruments
 
     private readonly Lock _lock = new();
     private readonly List<Series> _series = [];
+    private readonly Counter<long> _alerts;
 
     /// <param name="meters">Of the host.</param>
     public TrainingInstruments(IMeterFactory meters)
@@ -28,6 +29,8 @@ public sealed class TrainingInstruments
         Gauge("cluster.training.gradient.norm", "1", "Euclidean norm of the last step's gradient before clipping.", point => point.GradientNorm);
         Counter("cluster.training.tokens", "{token}", "Tokens of the stage trained on.", point => point.Tokens);
         Counter("cluster.training.steps", "{step}", "Steps of the stage applied.", point => point.Step);
+
+        _alerts = meter.CreateCounter<long>("cluster.training.alerts", "{alert}", "Things that somebody should mend while training goes on.");
 
         void Gauge(string name, string unit, string description, Func<MetricPoint, double?> value) =>
             meter.CreateObservableGauge(name, () => Observe(value), unit, description);
@@ -57,6 +60,9 @@ public sealed class TrainingInstruments
             }));
         }
     }
+
+    /// <summary>Counts something that somebody should mend while training goes on, such as a checkpoint that could not be written.</summary>
+    public void Alert(string run, string stage) => _alerts.Add(1, new("run", run), new("stage", stage));
 
     private List<Measurement<T>> Observe<T>(Func<MetricPoint, T?> value)
         where T : struct

@@ -78,8 +78,11 @@ public sealed partial class TrainingRunGrain(
     /// <summary>Attempts at a checkpoint that must be written.</summary>
     private const int MaxSaves = 3;
 
+    /// <summary>Alerts that are kept for those who watch; the log has them all.</summary>
+    private const int MostAlerts = 100;
+
     private static readonly TimeSpan s_storePause = TimeSpan.FromSeconds(1);
-    private readonly List<string> _lines = [];
+    private readonly List<string> _lines = [], _unwritten = [], _alerts = [];
     private readonly Throughput _throughput = new();
     private readonly LongPoll _changed = new(), _wish = new(), _evaluated = new();
     private Recipe _recipe = new();
@@ -152,6 +155,8 @@ public sealed partial class TrainingRunGrain(
         };
         await state.WriteStateAsync();
         _lines.Clear();
+        _unwritten.Clear();
+        _alerts.Clear();
         _recorded = request.Job.FirstStep;
         Begin(resumed: false);
     }
@@ -193,7 +198,7 @@ public sealed partial class TrainingRunGrain(
 
     private TrainingStatus Status(long after) => new(
         _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
-        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes);
+        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes, [.. _alerts]);
 
     /// <inheritdoc/>
     public async Task<SampleReply?> SampleAsync(SampleRequest request)
@@ -293,6 +298,8 @@ public sealed partial class TrainingRunGrain(
             var ends = last || _early.Stops;
             if ((planned && halt.Save) || ends || state.State.Cancelled)
                 await SaveAsync(steps, mustSucceed: ends || state.State.Cancelled);
+            if (ends || state.State.Cancelled)
+                WriteOut(folder);
             if (ends)
                 return ("finished", last ? null : $"Validation has not got better for {_early.Without} validations.");
             if (state.State.Cancelled)
@@ -349,7 +356,24 @@ public sealed partial class TrainingRunGrain(
                 await state.WriteStateAsync();
                 return;
             }
-            catch (Exception error) when (error is not InconsistentStateException && !_left)
+            catch (InconsistentStateException)
+            {
+                var mine = state.State;
+                await state.ReadStateAsync();
+                var isEmpty = !state.RecordExists;
+                state.State = mine;
+                if (isEmpty)
+                {
+                    throw new UserErrorException(
+                        "The store has come back empty: it does not know this run.", "Run the same command again to go on from the last checkpoint.");
+                }
+
+                // Another activation is in charge, and goes on.
+                _left = true;
+                DeactivateOnIdle();
+                throw;
+            }
+            catch (Exception error) when (!_left)
             {
                 LogStoreOut(error.Message);
                 await Task.Delay(s_storePause);
@@ -457,13 +481,36 @@ public sealed partial class TrainingRunGrain(
                 return;
             var request = new CheckpointRequest(CheckpointsFolder, steps, _tokens, Seconds, _early.Best, _early.Without);
             await Call(() => Checkpoints.SaveAsync(_progress.Members[0], request));
-            if (!mustSucceed || await SavedAsync() is not { } error)
+            if (!mustSucceed)
+            {
+                NoticeAsync(steps).Ignore();
+                return;
+            }
+
+            if (await SavedAsync() is not { } error)
                 return;
             if (attempt == MaxSaves)
                 throw new UserErrorException($"The checkpoint of step {steps} is not written: {error}", "Mend that and run the same command again; it goes on from the last one.");
             // The one that wrote may be lost; another holds the same state.
             _progress = await Call(() => AllReduce.GetProgressAsync());
         }
+    }
+
+    /// <summary>A checkpoint that is not written is somebody's to mend, and no reason to stop.</summary>
+    private async Task NoticeAsync(long steps)
+    {
+        if (await SavedAsync() is { } error)
+            Alert($"The checkpoint of step {steps} is not written: {error} Training goes on; the next one is tried at its time.");
+    }
+
+    private void Alert(string text)
+    {
+        LogAlert(text);
+        instruments.Alert(Job.Run, Job.Stage);
+        if (_alerts.Count == MostAlerts)
+            return;
+        _alerts.Add(text);
+        _changed.Changed();
     }
 
     /// <summary>Waits until nothing is being written; why the last was not, or null.</summary>
@@ -500,10 +547,28 @@ public sealed partial class TrainingRunGrain(
         foreach (var point in points)
             instruments.Record(Job.Run, point);
         var lines = points.Select(RunJson.Line).ToArray();
-        MetricsFile.Append(folder, lines);
+        _unwritten.AddRange(lines);
+        try
+        {
+            WriteOut(folder);
+        }
+        catch (UserErrorException error)
+        {
+            if (_unwritten.Count == lines.Length)
+                Alert($"{error.Message} Training goes on; the lines are kept.");
+        }
+
         _lines.AddRange(lines);
         GrainFactory.GetGrain<IRunGrain>(Job.Run).AppendMetricsAsync(lines).Ignore();
         _changed.Changed();
+    }
+
+    private void WriteOut(RunFolder folder)
+    {
+        if (_unwritten.Count == 0)
+            return;
+        MetricsFile.Append(folder, _unwritten);
+        _unwritten.Clear();
     }
 
     private CheckpointFolder CheckpointsFolder => new(Job.RunPath, Job.Stage, _recipe.Training.KeepCheckpoints, RecipeJson.Hash(_recipe));
@@ -518,6 +583,9 @@ public sealed partial class TrainingRunGrain(
 
     [LoggerMessage(LogLevel.Information, "{Job} goes on from the halt at step {Step} on another silo")]
     private partial void LogGoesOn(string job, long step);
+
+    [LoggerMessage(LogLevel.Warning, "{Alert}")]
+    private partial void LogAlert(string alert);
 
     [LoggerMessage(LogLevel.Warning, "The store does not answer: {Reason}")]
     private partial void LogStoreOut(string reason);

@@ -14,6 +14,8 @@ internal sealed class QuietObserver : IRunObserver
 
     public Action<MetricPoint>? OnPoint { get; init; }
 
+    public Action<string>? OnWarning { get; init; }
+
     public void Planned(RunPlan plan)
     {
     }
@@ -38,7 +40,11 @@ internal sealed class QuietObserver : IRunObserver
 
     public void StageFinished(StageRecord stage, bool skipped) => Stages.Add((stage.Name, skipped));
 
-    public void Warned(string message) => Warnings.Add(message);
+    public void Warned(string message)
+    {
+        Warnings.Add(message);
+        OnWarning?.Invoke(message);
+    }
 
     public void Finished(RunSummary summary)
     {
