@@ -82,13 +82,6 @@ public sealed class KvBlockPool
         return found;
     }
 
-    /// <summary>Forgets the content of all cached blocks.</summary>
-    public void Clear()
-    {
-        while (Cached > 0)
-            _unused.Push(Evict());
-    }
-
     /// <summary>Sequences that hold the block.</summary>
     internal int Holders(int block) => _holders[block];
 

@@ -30,9 +30,6 @@ internal sealed class PrefixIndex
         Array.Fill(_parents, Unnamed);
     }
 
-    /// <summary>Number of named blocks.</summary>
-    public int Count => _blocks.Count;
-
     /// <summary>Whether the block has a name.</summary>
     public bool Contains(int block) => _parents[block] != Unnamed;
 

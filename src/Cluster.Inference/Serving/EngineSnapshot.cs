@@ -9,7 +9,10 @@ namespace Cluster.Inference.Serving;
 /// </summary>
 public sealed record EngineSnapshot
 {
-    /// <summary>Why the engine takes no requests; null if it does.</summary>
+    /// <summary>Whether the model works; once it has failed, the engine is of no use.</summary>
+    public bool Healthy { get; init; }
+
+    /// <summary>Why the engine takes no requests (it failed, or it is to end); null if it does.</summary>
     public string? Unavailable { get; init; }
 
     /// <summary>Requests that hold blocks [num_requests_running].</summary>
@@ -26,6 +29,9 @@ public sealed record EngineSnapshot
 
     /// <summary>Blocks that nobody holds and that remember a prefix.</summary>
     public int CachedBlocks { get; init; }
+
+    /// <summary>Blocks whose prefix was forgotten to make room.</summary>
+    public long EvictedBlocks { get; init; }
 
     /// <summary>Share of the blocks that are held, 0–1 [kv_cache_usage_perc].</summary>
     public double CacheUse => (double)HeldBlocks / Blocks;

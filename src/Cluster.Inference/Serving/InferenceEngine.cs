@@ -35,7 +35,7 @@ public sealed class InferenceEngine : IDisposable
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _promptTokens, _generationTokens;
     private EngineUnavailableException? _unavailable;
-    private bool _stopping;
+    private bool _failed, _stopping;
 
     /// <param name="backend">The model; the engine's from now on, to be disposed of with it.</param>
     /// <param name="tokens">The bytes of its ids; may be asked from several threads.</param>
@@ -117,12 +117,14 @@ public sealed class InferenceEngine : IDisposable
             var cache = _backend.Cache;
             return new EngineSnapshot
             {
+                Healthy = !_failed,
                 Unavailable = _unavailable?.Message,
                 Running = _scheduler.Running,
                 Waiting = _scheduler.Waiting,
                 Blocks = cache.Count,
                 HeldBlocks = cache.Held,
                 CachedBlocks = cache.Cached,
+                EvictedBlocks = cache.Evicted,
                 PrefixQueriedTokens = _scheduler.PrefixQueriedTokens,
                 PrefixHitTokens = _scheduler.PrefixHitTokens,
                 Preemptions = _scheduler.Preemptions,
@@ -203,6 +205,7 @@ public sealed class InferenceEngine : IDisposable
         {
             lock (_gate)
             {
+                _failed = true;
                 _unavailable = new EngineUnavailableException($"The model failed: {error.Message}", error);
                 EndAll(FinishReason.Failed, _unavailable);
             }

@@ -102,7 +102,7 @@ public class InferenceEngineTests
         Finish(engine);
         Assert.Equal((FinishReason.Failed, FinishReason.Length), (failing.Finish, other.Finish));
         Assert.Equal("no such file", (await Assert.ThrowsAsync<IOException>(() => failing.Tokens.Completion)).Message);
-        Assert.Equal((null, 0), (engine.Snapshot().Unavailable, engine.Snapshot().HeldBlocks));
+        Assert.Equal((true, null, 0), (engine.Snapshot().Healthy, engine.Snapshot().Unavailable, engine.Snapshot().HeldBlocks));
     }
 
     [Fact]
@@ -121,7 +121,7 @@ public class InferenceEngineTests
             Assert.Equal("The model failed: the device is lost", error.Message);
         }
 
-        Assert.Equal("The model failed: the device is lost", engine.Snapshot().Unavailable);
+        Assert.Equal((false, "The model failed: the device is lost"), (engine.Snapshot().Healthy, engine.Snapshot().Unavailable));
         Assert.Equal((2L, 0), (engine.Snapshot().Finished[FinishReason.Failed], engine.Snapshot().HeldBlocks));
         Assert.Throws<EngineUnavailableException>(() => engine.Submit(s_request));
     }
