@@ -104,7 +104,7 @@ public sealed class DecodeSequence : IDisposable
     }
 
     /// <summary>Forgets all tokens from position <paramref name="length"/> on and gives back the blocks that this empties.</summary>
-    /// <exception cref="ArgumentException">Tokens would be written anew into a block that others may hold: the position is inside a published block.</exception>
+    /// <exception cref="ArgumentException">The position is inside a published block: tokens would be written anew into what others may hold.</exception>
     public void Truncate(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);

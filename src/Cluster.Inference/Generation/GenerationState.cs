@@ -45,7 +45,10 @@ public sealed class GenerationState
         {
             Take(id);
             if (Finish is not null)
-                throw new UserErrorException($"The reply so far of {emitted.Length} tokens is over with its token {Reply.Length} ({Finish}).", "Continue a reply only before its end.");
+            {
+                throw new UserErrorException($"The reply so far of {emitted.Length} tokens is over with its token {Reply.Length} ({Finish}).",
+                    "Continue a reply only before its end.");
+            }
         }
     }
 

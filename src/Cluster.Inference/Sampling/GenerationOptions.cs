@@ -102,7 +102,8 @@ public sealed record GenerationOptions
         Check("min_p", MinP, MinP is >= 0 and <= 1, "Give a number from 0 to 1.");
         Check("presence_penalty", PresencePenalty, PresencePenalty is >= -2 and <= 2, "Give a number from -2 to 2.");
         Check("frequency_penalty", FrequencyPenalty, FrequencyPenalty is >= -2 and <= 2, "Give a number from -2 to 2.");
-        Check("top_logprobs", TopLogProbabilities, TopLogProbabilities is >= 0 and <= MaxTopLogProbabilities, $"Give a whole number from 0 to {MaxTopLogProbabilities}.");
+        Check("top_logprobs", TopLogProbabilities, TopLogProbabilities is >= 0 and <= MaxTopLogProbabilities,
+            $"Give a whole number from 0 to {MaxTopLogProbabilities}.");
         Check("n", Choices, Choices is >= 1 and <= MaxChoices, $"Give a whole number from 1 to {MaxChoices}.");
         CheckList("logit_bias", $"a map of {LogitBias.Count} ids", LogitBias.Count <= MaxBiases, $"Give at most {MaxBiases}.");
         foreach (var (id, bias) in LogitBias)

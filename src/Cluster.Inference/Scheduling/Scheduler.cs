@@ -42,7 +42,11 @@ public sealed class Scheduler
         if (MaxContext > backend.Shape.MaxContext)
             throw new UserErrorException($"max_context is {MaxContext}.", $"Give at most the model's context, {backend.Shape.MaxContext}.");
         if (_pool.BlocksFor(MaxContext) > _pool.Count)
-            throw new UserErrorException($"max_context is {MaxContext} tokens, but the cache has room for {_pool.Count * (long)_pool.BlockTokens}.", "Enlarge the cache or lower max_context.");
+        {
+            throw new UserErrorException($"max_context is {MaxContext} tokens, but the cache has room for {_pool.Count * (long)_pool.BlockTokens}.",
+                "Enlarge the cache or lower max_context.");
+        }
+
         _maxPrompt = options.MaxPromptTokens == 0 ? MaxContext - 1 : Math.Min(options.MaxPromptTokens, MaxContext - 1);
         _found = new int[_pool.Count];
     }
@@ -78,7 +82,11 @@ public sealed class Scheduler
         if (prompt.IsEmpty || prompt.Length > _maxPrompt)
             throw new UserErrorException($"The prompt has {prompt.Length} tokens.", $"Give 1 to {_maxPrompt}.");
         if (prompt.Length + (long)emitted.Length >= MaxContext)
-            throw new UserErrorException($"Prompt and reply so far have {prompt.Length + (long)emitted.Length} tokens; the context holds {MaxContext}.", "Continue a reply only before its end.");
+        {
+            throw new UserErrorException($"Prompt and reply so far have {prompt.Length + (long)emitted.Length} tokens; the context holds {MaxContext}.",
+                "Continue a reply only before its end.");
+        }
+
         if (_waiting.Count + choices > _options.MaxWaiting)
             throw new QueueFullException(_waiting.Count, _options.MaxWaiting);
         var requests = new ScheduledRequest[choices];

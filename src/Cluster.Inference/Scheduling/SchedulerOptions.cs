@@ -37,7 +37,8 @@ public sealed record SchedulerOptions
     {
         Check("max_waiting", MaxWaiting, MaxWaiting >= 1, "Give at least 1.");
         Check("max_running", MaxRunning, MaxRunning >= 1, "Give at least 1.");
-        Check("token_budget", TokenBudget, TokenBudget >= (long)MaxRunning + prefillChunk, $"Give at least {(long)MaxRunning + prefillChunk}: max_running and a chunk of {prefillChunk}.");
+        var least = (long)MaxRunning + prefillChunk;
+        Check("token_budget", TokenBudget, TokenBudget >= least, $"Give at least {least}: max_running and a chunk of {prefillChunk}.");
         Check("max_prompt_tokens", MaxPromptTokens, MaxPromptTokens >= 0, "Give 0 (as many as fit) or a number of tokens.");
         Check("max_context", MaxContext, MaxContext is 0 or >= 2, "Give 0 (the model's) or at least 2.");
         Check("timeout", Timeout?.TotalSeconds ?? 1, Timeout is null || Timeout > TimeSpan.Zero, "Give a time above 0.");

@@ -15,7 +15,9 @@ public class KvBlockPoolTests
     public void RandomOperations_EveryInvariantHoldsAfterEach(ulong seed, bool collisions)
     {
         // Two letters and few blocks: prefixes are often the same, and the pool is often full. With collisions, all contents share 16 names.
-        var pool = collisions ? new KvBlockPool(24, BlockTokens, (parent, prefilled, ids) => PrefixKey.Of(parent, prefilled, ids) & 15) : new KvBlockPool(24, BlockTokens);
+        var pool = collisions
+            ? new KvBlockPool(24, BlockTokens, (parent, prefilled, ids) => PrefixKey.Of(parent, prefilled, ids) & 15)
+            : new KvBlockPool(24, BlockTokens);
         var random = new CounterRandom(seed, RandomPurpose.Synthetic, 1);
         ulong drawn = 0;
         int Below(int bound) => (int)random.Below(drawn++, (ulong)bound);

@@ -56,7 +56,12 @@ public class GenerationOptionsTests
     {
         var options = new GenerationOptions { Choices = 3, Seed = 5 };
         Assert.Equal(options with { Choices = 1 }, options.OfChoice(0, request: 9));
-        ulong[] seeds = [.. Enumerable.Range(0, 3).Select(i => options.OfChoice(i, 9).Seed), options.OfChoice(1, 8).Seed, (options with { Seed = 6 }).OfChoice(1, 9).Seed];
+        ulong[] seeds =
+        [
+            .. Enumerable.Range(0, 3).Select(i => options.OfChoice(i, 9).Seed),
+            options.OfChoice(1, 8).Seed,
+            (options with { Seed = 6 }).OfChoice(1, 9).Seed,
+        ];
         Assert.Equal(seeds.Length, seeds.Distinct().Count());
         Assert.Equal(seeds[2], options.OfChoice(2, 9).Seed);
     }

@@ -15,7 +15,8 @@ public class SamplerTests
         // Logits on a coarse grid tie often; the grid is exact in fp32, and so are the temperatures.
         var shape = Gen.Select(Gen.OneOf(0, 0.5, 1, 2), Gen.Int[0, 40], Gen.OneOf(1, 0.97, 0.6, 0.2, 0.01), Gen.OneOf(0, 0, 0.05, 0.3, 1),
             (t, k, p, m) => new GenerationOptions { Temperature = t, TopK = k, TopP = p, MinP = m });
-        var changes = Gen.Select(Gen.OneOf(1, 1.25, 0.5), Gen.OneOf(0, 0.5, -1.25), Gen.OneOf(0, 0.25, 2), Gen.Select(Gen.Int[0, 59], Gen.Int[-20, 20]).Array[0, 4]);
+        var bias = Gen.Select(Gen.Int[0, 59], Gen.Int[-20, 20]).Array[0, 4];
+        var changes = Gen.Select(Gen.OneOf(1, 1.25, 0.5), Gen.OneOf(0, 0.5, -1.25), Gen.OneOf(0, 0.25, 2), bias);
         var history = Gen.Select(Gen.Int[0, 59].Array[0, 12], Gen.Int[0, 12]);
         Gen.Select(Gen.Int[-24, 24].Array[1, 60], history, shape, changes, Gen.ULong, Gen.Int[0, 1_000]).Sample((grid, past, o, change, seed, position) =>
         {

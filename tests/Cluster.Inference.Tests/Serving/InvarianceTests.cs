@@ -38,7 +38,8 @@ public class InvarianceTests
     [Fact]
     public void ResultDependsOnBatch_TheCheckFails()
     {
-        IDecodeBackend Make(int cacheTokens) => new TraceBackend((cacheTokens == 0 ? 16 * 64 : cacheTokens) / 4, 4, 8, 64, true) { DependsOnBatch = true };
+        IDecodeBackend Make(int cacheTokens) =>
+            new TraceBackend((cacheTokens == 0 ? 16 * 64 : cacheTokens) / 4, 4, 8, 64, prefillEqualsDecode: true) { DependsOnBatch = true };
         Assert.ThrowsAny<Xunit.Sdk.XunitException>(() => CheckInvariance(Make, 64, 24, Requests(16, 64, 24)));
     }
 
