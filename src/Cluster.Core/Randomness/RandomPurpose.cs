@@ -17,4 +17,7 @@ public enum RandomPurpose
 
     /// <summary>Synthetic inputs of fingerprints and benchmarks.</summary>
     Synthetic = 6,
+
+    /// <summary>Seeds of the further replies to one prompt, keyed by request and number of the reply.</summary>
+    Choice = 7,
 }

@@ -20,6 +20,13 @@ public interface IDecodeBackend : IDisposable
     /// <summary>Rows computed together in prefill; chunks start at multiples of it, counted from a sequence's first token.</summary>
     int PrefillChunk { get; }
 
+    /// <summary>
+    /// Whether a token's keys, values and logits are the same bits computed by prefill or by decode. Where they are not, the tokens of
+    /// a reply keep the keys and values that decode gave them: they come back from saved blocks or are replayed through decode, and
+    /// their blocks never serve as the prefix of a later prompt.
+    /// </summary>
+    bool PrefillEqualsDecode => false;
+
     /// <summary>The blocks that keys and values lie in, shared by all sequences of this backend.</summary>
     KvBlockPool Cache { get; }
 

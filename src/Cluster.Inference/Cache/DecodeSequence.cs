@@ -2,13 +2,15 @@ namespace Cluster.Inference.Cache;
 
 /// <summary>
 /// One sequence's place in the paged cache: how many tokens its backend has seen and the blocks that hold their keys and values,
-/// token t in block t / <see cref="KvBlockPool.BlockTokens"/>. Pure bookkeeping; the owning backend reads and writes the storage.
+/// token t in block t / <see cref="KvBlockPool.BlockTokens"/>. Pure bookkeeping; the owning backend reads and writes the storage, and
+/// asks for <see cref="Blocks"/> anew at each call: a full block may have been replaced by one of equal content.
 /// </summary>
 public sealed class DecodeSequence : IDisposable
 {
     private readonly KvBlockPool _pool;
     private readonly int[] _blocks;
-    private int _held;
+    private int _held, _named;
+    private bool _nameless;
     private bool _disposed;
 
     /// <param name="pool">The backend's blocks.</param>
@@ -57,12 +59,60 @@ public sealed class DecodeSequence : IDisposable
         Length += tokens;
     }
 
+    /// <summary>Begins an empty sequence with blocks that hold its first tokens already.</summary>
+    /// <param name="blocks">As <see cref="KvBlockPool.FindPrefix"/> gave them, from the first on; any number of them.</param>
+    public void Adopt(ReadOnlySpan<int> blocks)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_held > 0)
+            throw new InvalidOperationException("the sequence holds blocks already");
+        if (blocks.Length * (long)_pool.BlockTokens > MaxTokens)
+            throw new ArgumentException($"{blocks.Length} blocks exceed the context of {MaxTokens}", nameof(blocks));
+        foreach (var block in blocks)
+        {
+            _pool.Share(block);
+            _blocks[_held++] = block;
+        }
+
+        (_named, Length) = (_held, _held * _pool.BlockTokens);
+    }
+
+    /// <summary>
+    /// Lets other sequences find the blocks that are full. Where one of equal content is known already, it takes the place of this
+    /// sequence's own, which is given back: so sequences that computed the same prefix at the same time come to share it.
+    /// </summary>
+    /// <param name="ids">The tokens that the backend has seen, at least all of the full blocks.</param>
+    /// <param name="prefilled">How many of them, from the first on, prefill computed; the others were computed by decode.</param>
+    public void Publish(ReadOnlySpan<int> ids, int prefilled)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        for (; !_nameless && (_named + 1) * _pool.BlockTokens <= Length; _named++)
+        {
+            var own = _blocks[_named];
+            var tokens = ids.Slice(_named * _pool.BlockTokens, _pool.BlockTokens);
+            var named = _pool.Name(own, _named, _named == 0 ? PrefixIndex.None : _blocks[_named - 1], prefilled, tokens);
+            // A name that another content has: this block and those that follow stay this sequence's own.
+            _nameless = named == PrefixIndex.None;
+            if (_nameless)
+                return;
+            if (named == own)
+                continue;
+            _pool.Share(named);
+            _pool.Return(own);
+            _blocks[_named] = named;
+        }
+    }
+
     /// <summary>Forgets all tokens from position <paramref name="length"/> on and gives back the blocks that this empties.</summary>
+    /// <exception cref="ArgumentException">The position is inside a published block: tokens would be written anew into what others may hold.</exception>
     public void Truncate(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        if (length < _named * _pool.BlockTokens && length % _pool.BlockTokens != 0)
+            throw new ArgumentException($"position {length} is inside a block that is shared", nameof(length));
         Length = length;
+        _named = Math.Min(_named, length / _pool.BlockTokens);
         for (var keep = _pool.BlocksFor(length); _held > keep;)
             _pool.Return(_blocks[--_held]);
     }

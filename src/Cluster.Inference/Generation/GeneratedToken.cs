@@ -1,3 +1,5 @@
+using Cluster.Inference.Sampling;
+
 namespace Cluster.Inference.Generation;
 
 /// <summary>Why a reply ended.</summary>
@@ -14,6 +16,12 @@ public enum FinishReason
 
     /// <summary>Whoever asked went away.</summary>
     Cancelled,
+
+    /// <summary>The time that the request was given is over.</summary>
+    Deadline,
+
+    /// <summary>Its next token could not be drawn, or the model failed.</summary>
+    Failed,
 }
 
 /// <summary>One step of a reply.</summary>
@@ -24,7 +32,11 @@ public enum FinishReason
 /// all steps together are the reply.
 /// </param>
 /// <param name="Finish">Set on the last token of a reply.</param>
-public readonly record struct GeneratedToken(int Id, float LogProbability, string Text, FinishReason? Finish);
+/// <param name="Top">
+/// The most probable tokens in its place, the first one first, as many as <see cref="GenerationOptions.TopLogProbabilities"/>; null if none.
+/// </param>
+public readonly record struct GeneratedToken(int Id, float LogProbability, string Text, FinishReason? Finish,
+    IReadOnlyList<TokenLogProbability>? Top = null);
 
 /// <summary>A whole reply.</summary>
 /// <param name="Ids">Its tokens, a stop token included.</param>

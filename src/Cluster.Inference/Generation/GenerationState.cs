@@ -21,8 +21,13 @@ public sealed class GenerationState
     /// <param name="tokens">The bytes of ids.</param>
     /// <param name="context">Most tokens of prompt and reply together.</param>
     /// <param name="request">Which stream of random numbers the reply draws from.</param>
-    /// <exception cref="UserErrorException">The prompt is empty, leaves no room for a reply or holds an unknown id; or an option is out of range.</exception>
-    public GenerationState(ReadOnlySpan<int> prompt, GenerationOptions options, ITokenText tokens, int context, ulong request = 0)
+    /// <param name="emitted">
+    /// The reply so far, if it was begun elsewhere; it goes on as if it had not been interrupted. The text of these ids is not given again.
+    /// </param>
+    /// <exception cref="UserErrorException">The prompt is empty, leaves no room for a reply or holds an unknown id; the reply is over
+    /// already; or an option is out of range.</exception>
+    public GenerationState(ReadOnlySpan<int> prompt, GenerationOptions options, ITokenText tokens, int context, ulong request = 0,
+        ReadOnlySpan<int> emitted = default)
     {
         options.Validate(tokens.Count);
         if (prompt.IsEmpty)
@@ -30,15 +35,21 @@ public sealed class GenerationState
         if (prompt.Length >= context)
             throw new UserErrorException($"The prompt has {prompt.Length} tokens; the model's context holds {context}, reply included.",
                 $"Shorten it to at most {context - 1} tokens.");
-        foreach (var id in prompt)
-        {
-            if (id < 0 || id >= tokens.Count)
-                throw new UserErrorException($"The prompt holds the token id {id}.", $"Give ids from 0 to {tokens.Count - 1}; is this the model's own tokenizer?");
-        }
+        CheckIds("prompt", prompt, tokens.Count);
+        CheckIds("reply so far", emitted, tokens.Count);
 
         (_options, _tokens, _request, _context, _promptLength) = (options, tokens, request, context, prompt.Length);
         _text = new ReplyText(options.StopStrings);
         _ids = [.. prompt];
+        foreach (var id in emitted)
+        {
+            Take(id);
+            if (Finish is not null)
+            {
+                throw new UserErrorException($"The reply so far of {emitted.Length} tokens is over with its token {Reply.Length} ({Finish}).",
+                    "Continue a reply only before its end.");
+            }
+        }
     }
 
     /// <summary>Prompt and reply so far. Valid until the next step.</summary>
@@ -57,7 +68,17 @@ public sealed class GenerationState
     {
         if (Finish is { } finish)
             throw new InvalidOperationException($"the reply is over ({finish})");
-        var (id, logProbability) = sampler.Choose(logits[.._tokens.Count], Ids, _options, _request, _ids.Count);
+        var (id, logProbability, top) = sampler.Choose(logits[.._tokens.Count], Ids, _options, _request, _ids.Count, _promptLength);
+        var text = Take(id);
+        return new GeneratedToken(id, logProbability, text, Finish, top);
+    }
+
+    /// <summary>Ends the reply now; text that is held back is dropped. Nothing if it is over already.</summary>
+    public void Cancel() => Finish ??= FinishReason.Cancelled;
+
+    /// <summary>Adds a token to the reply, perhaps its last; returns the text that it makes certain.</summary>
+    private string Take(int id)
+    {
         _ids.Add(id);
         string text;
         if (_options.StopTokens.Contains(id))
@@ -78,9 +99,15 @@ public sealed class GenerationState
                 text += _text.End();
         }
 
-        return new GeneratedToken(id, logProbability, text, Finish);
+        return text;
     }
 
-    /// <summary>Ends the reply now; text that is held back is dropped. Nothing if it is over already.</summary>
-    public void Cancel() => Finish ??= FinishReason.Cancelled;
+    private static void CheckIds(string what, ReadOnlySpan<int> ids, int count)
+    {
+        foreach (var id in ids)
+        {
+            if (id < 0 || id >= count)
+                throw new UserErrorException($"The {what} holds the token id {id}.", $"Give ids from 0 to {count - 1}; is this the model's own tokenizer?");
+        }
+    }
 }

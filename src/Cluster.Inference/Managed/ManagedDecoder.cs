@@ -134,6 +134,9 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <inheritdoc/>
     public int PrefillChunk => MaxRows;
 
+    /// <summary>True: both run the same row kernels.</summary>
+    public bool PrefillEqualsDecode => true;
+
     /// <inheritdoc/>
     public KvBlockPool Cache { get; }
 

@@ -12,13 +12,19 @@ namespace Cluster.Inference.Sampling;
 /// <summary>A token that was chosen.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="LogProbability">
-/// Natural logarithm of its probability under the model itself: before penalty, temperature, top-k and top-p.
+/// Natural logarithm of its probability under the model itself: before penalties, bias, temperature, min-p, top-k and top-p.
 /// </param>
-public readonly record struct SampledToken(int Id, float LogProbability);
+/// <param name="Top">The most probable tokens under the model itself, the first one first; null unless asked for.</param>
+public readonly record struct SampledToken(int Id, float LogProbability, IReadOnlyList<TokenLogProbability>? Top = null);
+
+/// <summary>A token that might have been chosen.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="LogProbability">As in <see cref="SampledToken"/>.</param>
+public readonly record struct TokenLogProbability(int Id, float LogProbability);
 
 /// <summary>
-/// Chooses tokens: repetition penalty, then temperature, then top-k, then top-p, then one draw by inversion of the cumulative
-/// distribution in order of ids. "More probable" is the total order by (penalised logit descending, id ascending), so ties have one
+/// Chooses tokens: penalties (repetition, then frequency and presence), then bias, then temperature, then min-p and top-k, then top-p,
+/// then one draw by inversion of the cumulative distribution in order of ids. "More probable" is the total order by (penalised logit descending, id ascending), so ties have one
 /// outcome. Holds buffers only: one thread at a time, and no call leaves a trace in the next.
 /// </summary>
 public sealed unsafe class Sampler : IDisposable
@@ -27,7 +33,7 @@ public sealed unsafe class Sampler : IDisposable
     private readonly int _vocabulary, _padded;
     private readonly float* _logits, _weights;
     private readonly int[] _candidates;
-    private readonly bool[] _seen;
+    private readonly int[] _counts;
     private bool _disposed;
 
     /// <param name="vocabulary">Number of ids.</param>
@@ -39,7 +45,7 @@ public sealed unsafe class Sampler : IDisposable
         _logits = (float*)NativeMemory.AlignedAlloc((nuint)_padded * 2 * sizeof(float), 64);
         _weights = _logits + _padded;
         _candidates = new int[vocabulary];
-        _seen = new bool[vocabulary];
+        _counts = new int[vocabulary];
     }
 
     /// <summary>The next token.</summary>
@@ -48,8 +54,10 @@ public sealed unsafe class Sampler : IDisposable
     /// <param name="options">Valid options.</param>
     /// <param name="request">Which stream of random numbers: replies with different numbers are independent.</param>
     /// <param name="position">Where in the stream: the place of the new token in its sequence.</param>
+    /// <param name="promptLength">How many of the history's ids are the prompt's: frequency and presence penalties count the others.</param>
     /// <exception cref="UserErrorException">The logits hold NaN or +∞, or only −∞: the model's weights are damaged or have diverged.</exception>
-    public SampledToken Choose(ReadOnlySpan<float> logits, ReadOnlySpan<int> history, GenerationOptions options, ulong request, long position)
+    public SampledToken Choose(ReadOnlySpan<float> logits, ReadOnlySpan<int> history, GenerationOptions options, ulong request, long position,
+        int promptLength = 0)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (logits.Length != _vocabulary)
@@ -61,14 +69,12 @@ public sealed unsafe class Sampler : IDisposable
         if (!double.IsFinite(logSumExp))
             throw new UserErrorException("The model's logits are not numbers.", "Its weights are damaged or training has diverged: load an earlier checkpoint.");
 
-        if (options.RepetitionPenalty != 1)
-        {
-            Penalise(history, (float)options.RepetitionPenalty);
+        var alternatives = options.TopLogProbabilities > 0 ? Alternatives(options.TopLogProbabilities, logSumExp) : null;
+        if (Change(history, history[promptLength..], options))
             top = Top();
-        }
 
         var id = options.Temperature == 0 ? top : Draw(top, options, new CounterRandom(options.Seed, RandomPurpose.TokenSampling, request).Double((ulong)position));
-        return new SampledToken(id, (float)(logits[id] - logSumExp));
+        return new SampledToken(id, (float)(logits[id] - logSumExp), alternatives);
     }
 
     /// <inheritdoc/>
@@ -107,24 +113,70 @@ public sealed unsafe class Sampler : IDisposable
         return sum;
     }
 
-    private void Penalise(ReadOnlySpan<int> history, float penalty)
+    /// <summary>Penalties and bias; returns whether there were any.</summary>
+    private bool Change(ReadOnlySpan<int> history, ReadOnlySpan<int> reply, GenerationOptions options)
     {
-        foreach (var id in history)
+        var repetition = (float)options.RepetitionPenalty;
+        var (repeats, counts) = (repetition != 1, options.FrequencyPenalty != 0 || options.PresencePenalty != 0);
+        if (repeats)
         {
-            if (_seen[id])
-                continue;
-            _seen[id] = true;
-            _logits[id] = _logits[id] > 0 ? _logits[id] / penalty : _logits[id] * penalty;
+            Count(history);
+            foreach (var id in history)
+            {
+                if (Counted(id) > 0)
+                    _logits[id] = _logits[id] > 0 ? _logits[id] / repetition : _logits[id] * repetition;
+            }
         }
 
-        foreach (var id in history)
-            _seen[id] = false;
+        if (counts)
+        {
+            Count(reply);
+            foreach (var id in reply)
+            {
+                if (Counted(id) is var count and > 0)
+                    _logits[id] -= (float)(count * options.FrequencyPenalty + options.PresencePenalty);
+            }
+        }
+
+        if (options.LogitBias.Count > 0)
+        {
+            foreach (var (id, bias) in options.LogitBias)
+                _logits[id] += (float)bias;
+        }
+
+        return repeats || counts || options.LogitBias.Count > 0;
+    }
+
+    private void Count(ReadOnlySpan<int> ids)
+    {
+        foreach (var id in ids)
+            _counts[id]++;
+    }
+
+    /// <summary>How often an id was counted when first asked; 0 from then on, so that a walk over the ids meets each once and leaves no trace.</summary>
+    private int Counted(int id)
+    {
+        var count = _counts[id];
+        _counts[id] = 0;
+        return count;
+    }
+
+    private TokenLogProbability[] Alternatives(int count, double logSumExp)
+    {
+        var ids = MostProbable(Math.Min(count, _vocabulary));
+        ids.Sort(new ByLogit(_logits));
+        var alternatives = new TokenLogProbability[ids.Length];
+        for (var i = 0; i < ids.Length; i++)
+            alternatives[i] = new TokenLogProbability(ids[i], (float)(_logits[ids[i]] - logSumExp));
+        return alternatives;
     }
 
     private int Draw(int top, GenerationOptions options, double uniform)
     {
         Weigh(_logits[top], (float)options.Temperature);
         var candidates = options.TopK > 0 && options.TopK < _vocabulary ? MostProbable(options.TopK) : All();
+        if (options.MinP > 0)
+            candidates = AtLeast(candidates, options.MinP * _weights[top]);
         if (options.TopP < 1)
             candidates = Nucleus(candidates, options.TopP);
         candidates.Sort();
@@ -198,15 +250,7 @@ public sealed unsafe class Sampler : IDisposable
             total += _weights[id];
         // Tokens below half of (1 − share) · total / n weigh less than (1 − share) · total together: the nucleus ends before them.
         // Usually few are left to be sorted.
-        var least = 0.5 * (1 - share) * total / candidates.Length;
-        var count = 0;
-        foreach (var id in candidates)
-        {
-            if (_weights[id] >= least)
-                candidates[count++] = id;
-        }
-
-        candidates = candidates[..count];
+        candidates = AtLeast(candidates, 0.5 * (1 - share) * total / candidates.Length);
         candidates.Sort(new ByLogit(_logits));
         double reached = 0;
         for (var i = 0; i < candidates.Length; i++)
@@ -217,6 +261,18 @@ public sealed unsafe class Sampler : IDisposable
         }
 
         return candidates;
+    }
+
+    private Span<int> AtLeast(Span<int> candidates, double weight)
+    {
+        var count = 0;
+        foreach (var id in candidates)
+        {
+            if (_weights[id] >= weight)
+                candidates[count++] = id;
+        }
+
+        return candidates[..count];
     }
 
     private readonly struct ByLogit(float* logits) : IComparer<int>

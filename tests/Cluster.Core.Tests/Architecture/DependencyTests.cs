@@ -13,7 +13,7 @@ public class DependencyTests
         ["Cluster.Contracts"] = (["Core"], ["Microsoft.Orleans.Sdk"]),
         ["Cluster.Data"] = (["Core"], []),
         ["Cluster.Collectives"] = (["Core"], ["System.IO.Hashing"]),
-        ["Cluster.Inference"] = (["Core"], []),
+        ["Cluster.Inference"] = (["Core"], ["System.IO.Hashing"]),
         ["Cluster.Model"] = (["Core", "Inference"], ["TorchSharp"]),
         ["Cluster.Evaluation"] = (["Core"], []),
         ["Cluster.ServiceDefaults"] = (["Core"],

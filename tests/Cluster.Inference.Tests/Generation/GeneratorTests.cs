@@ -18,7 +18,7 @@ public class GeneratorTests
     public void Complete_Greedy_EqualsArgmaxWithoutCache(string name)
     {
         using var decoder = TestModels.Decoder(TestModels.ShapeOf(name));
-        using var generator = new Generator(decoder, new Letters(70));
+        using var generator = new Generator(decoder, new Words(70));
         List<int> ids = [3, 14, 15];
         for (var i = 0; i < s_greedy.MaxTokens; i++)
         {
@@ -30,7 +30,7 @@ public class GeneratorTests
 
         var reply = generator.Complete([3, 14, 15], s_greedy);
         Assert.Equal(ids[3..], reply.Ids);
-        Assert.Equal(string.Concat(ids[3..].Select(Letters.Text)), reply.Text);
+        Assert.Equal(string.Concat(ids[3..].Select(Words.Text)), reply.Text);
         Assert.Equal(FinishReason.Length, reply.Finish);
         Assert.Equal(decoder.Cache.Count, decoder.Cache.Free);
     }
@@ -39,7 +39,7 @@ public class GeneratorTests
     public void Complete_Seeds_ReproduceAndDiffer()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(80));
+        using var generator = new Generator(decoder, new Words(80));
         var options = new GenerationOptions { MaxTokens = 30, Temperature = 1.5, Seed = 1 };
         var one = generator.Complete([1, 2], options);
         Assert.Equal(one.Ids, generator.Complete([1, 2], options).Ids);
@@ -51,7 +51,7 @@ public class GeneratorTests
     public void Complete_ContinuedFromItsOwnTokens_SameReply()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(80));
+        using var generator = new Generator(decoder, new Words(80));
         var options = new GenerationOptions { MaxTokens = 30, Temperature = 1.5, Seed = 1 };
         var whole = generator.Complete([1, 2], options).Ids;
         // As after the death of a server: the prompt and what was already streamed.
@@ -63,7 +63,7 @@ public class GeneratorTests
     public void Generate_LogProbabilities_AreTheModels()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(80));
+        using var generator = new Generator(decoder, new Words(80));
         List<int> ids = [1];
         foreach (var token in generator.Generate([1], new GenerationOptions { MaxTokens = 5, Temperature = 0.5, TopK = 3 }))
         {
@@ -117,7 +117,7 @@ public class GeneratorTests
     public void Generate_ContextFull_Ends()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(80));
+        using var generator = new Generator(decoder, new Words(80));
         var reply = generator.Complete(new int[TestModels.Context - 3], s_greedy);
         Assert.Equal(3, reply.Ids.Count);
         Assert.Equal(FinishReason.Context, reply.Finish);
@@ -128,21 +128,21 @@ public class GeneratorTests
     public void Generate_BadPrompt_SaysWhatAndRemedy()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(70));
+        using var generator = new Generator(decoder, new Words(70));
         var error = Assert.Throws<UserErrorException>(() => generator.Generate(new int[48], s_greedy));
         Assert.Equal("The prompt has 48 tokens; the model's context holds 48, reply included.", error.What);
         Assert.Contains("47", error.Remedy, StringComparison.Ordinal);
         Assert.Throws<UserErrorException>(() => generator.Generate([], s_greedy));
         Assert.Throws<UserErrorException>(() => generator.Generate([70], s_greedy));
         Assert.Throws<UserErrorException>(() => generator.Generate([1], s_greedy with { Temperature = -1 }));
-        Assert.Throws<UserErrorException>(() => new Generator(decoder, new Letters(81)));
+        Assert.Throws<UserErrorException>(() => new Generator(decoder, new Words(81)));
     }
 
     [Fact]
     public void Generate_Cancelled_EndsBetweenTokens()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(80));
+        using var generator = new Generator(decoder, new Words(80));
         using var source = new CancellationTokenSource();
         var stream = generator.Generate([1], s_greedy, cancellation: source.Token);
         var count = 0;
@@ -164,25 +164,13 @@ public class GeneratorTests
     public void Generate_EnumerationAbandoned_BlocksReturned()
     {
         using var decoder = TestModels.Decoder(TestModels.Small);
-        using var generator = new Generator(decoder, new Letters(80));
+        using var generator = new Generator(decoder, new Words(80));
         Assert.Equal(3, generator.Generate([1], s_greedy).Take(3).Count());
         Assert.Equal(decoder.Cache.Count, decoder.Cache.Free);
     }
 
     /// <summary>A generator that replies with the bytes of a text, whatever it is asked.</summary>
     private static Generator Scripted(string reply) => new(new ScriptedBackend(Encoding.UTF8.GetBytes(reply)), new AllBytes());
-
-    /// <summary>Ids as two-letter words.</summary>
-    private sealed class Letters(int count) : ITokenText
-    {
-        private readonly byte[][] _bytes = [.. Enumerable.Range(0, count).Select(id => Encoding.UTF8.GetBytes(Text(id)))];
-
-        public int Count => count;
-
-        public ReadOnlySpan<byte> Bytes(int id) => _bytes[id];
-
-        public static string Text(int id) => $"{(char)('a' + id / 10)}{(char)('a' + id % 10)}";
-    }
 
     /// <summary>Each id is the byte of its number.</summary>
     private sealed class AllBytes : ITokenText

@@ -13,19 +13,31 @@ public class SamplerTests
     public void Choose_AnyOptions_EqualsNaiveReference()
     {
         // Logits on a coarse grid tie often; the grid is exact in fp32, and so are the temperatures.
-        var options = Gen.Select(Gen.OneOf(0, 0.5, 1, 2), Gen.Int[0, 40], Gen.OneOf(1, 0.97, 0.6, 0.2, 0.01), Gen.OneOf(1, 1.25, 0.5),
-            (t, k, p, r) => new GenerationOptions { Temperature = t, TopK = k, TopP = p, RepetitionPenalty = r });
-        Gen.Select(Gen.Int[-24, 24].Array[1, 60], Gen.Int[0, 59].Array[0, 12], options, Gen.ULong, Gen.Int[0, 1_000]).Sample((grid, seen, o, seed, position) =>
+        var shape = Gen.Select(Gen.OneOf(0, 0.5, 1, 2), Gen.Int[0, 40], Gen.OneOf(1, 0.97, 0.6, 0.2, 0.01), Gen.OneOf(0, 0, 0.05, 0.3, 1),
+            (t, k, p, m) => new GenerationOptions { Temperature = t, TopK = k, TopP = p, MinP = m });
+        var bias = Gen.Select(Gen.Int[0, 59], Gen.Int[-20, 20]).Array[0, 4];
+        var changes = Gen.Select(Gen.OneOf(1, 1.25, 0.5), Gen.OneOf(0, 0.5, -1.25), Gen.OneOf(0, 0.25, 2), bias);
+        var history = Gen.Select(Gen.Int[0, 59].Array[0, 12], Gen.Int[0, 12]);
+        Gen.Select(Gen.Int[-24, 24].Array[1, 60], history, shape, changes, Gen.ULong, Gen.Int[0, 1_000]).Sample((grid, past, o, change, seed, position) =>
         {
             float[] logits = [.. grid.Select(g => g / 4f)];
-            int[] history = [.. seen.Where(id => id < logits.Length)];
-            o = o with { Seed = seed };
+            int[] ids = [.. past.Item1.Where(id => id < logits.Length)];
+            var prompt = Math.Min(past.Item2, ids.Length);
+            o = o with
+            {
+                Seed = seed,
+                RepetitionPenalty = change.Item1,
+                PresencePenalty = change.Item2,
+                FrequencyPenalty = change.Item3,
+                LogitBias = change.Item4.Where(b => b.Item1 < logits.Length).DistinctBy(b => b.Item1).ToDictionary(b => b.Item1, b => b.Item2 / 4.0),
+            };
             using var sampler = new Sampler(logits.Length);
-            var chosen = sampler.Choose(logits, history, o, request: 3, position);
-            Assert.Equal(Naive(logits, history, o, 3, position), chosen.Id);
+            var chosen = sampler.Choose(logits, ids, o, request: 3, position, prompt);
+            Assert.Equal(Naive(logits, ids, o, 3, position, prompt), chosen.Id);
             var logSumExp = Math.Log(logits.Sum(l => Math.Exp(l)));
             Assert.Equal(logits[chosen.Id] - logSumExp, chosen.LogProbability, 1e-5);
-        }, iter: 4_000, seed: "0000KOIPe036");
+            Assert.Equal(chosen, sampler.Choose(logits, ids, o, 3, position, prompt)); // the counts leave no trace
+        }, iter: 6_000, seed: "0000KOIPe036");
     }
 
     [Fact]
@@ -38,6 +50,7 @@ public class SamplerTests
         [
             new(), new() { Temperature = 0.7 }, new() { TopK = 40 }, new() { TopK = 1 }, new() { TopP = 0.9 }, new() { TopK = 200, TopP = 0.8, Temperature = 1.5 },
             new() { TopP = 0.5, RepetitionPenalty = 1.3 },
+            new() { MinP = 0.1 }, new() { MinP = 0.02, TopK = 300, TopP = 0.9, Temperature = 2 },
         ];
         foreach (var options in cases)
         {
@@ -80,6 +93,58 @@ public class SamplerTests
     }
 
     [Fact]
+    public void Choose_PresenceAndFrequency_CountTheReplyOnly()
+    {
+        using var sampler = new Sampler(2);
+        var presence = s_greedy with { PresencePenalty = 1 };
+        Assert.Equal(0, sampler.Choose([4, 3.5f], [0, 0], presence, 0, 0, promptLength: 2).Id);
+        Assert.Equal(1, sampler.Choose([4, 3.5f], [0, 0], presence, 0, 0, promptLength: 1).Id);
+        Assert.Equal(0, sampler.Choose([4, 2.5f], [0, 0, 0], presence, 0, 0).Id); // 4 → 3, however often
+        var frequency = s_greedy with { FrequencyPenalty = 0.5 };
+        Assert.Equal(0, sampler.Choose([4, 3.2f], [0], frequency, 0, 0).Id); // 4 → 3.5
+        Assert.Equal(1, sampler.Choose([4, 3.2f], [0, 0], frequency, 0, 0).Id); // 4 → 3
+    }
+
+    [Fact]
+    public void Choose_LogitBias_IsAddedAfterThePenalties()
+    {
+        using var sampler = new Sampler(3);
+        var bias = s_greedy with { LogitBias = new Dictionary<int, double> { [1] = 3, [2] = -100 } };
+        Assert.Equal(1, sampler.Choose([4, 2, 50], [], bias, 0, 0).Id);
+        // 2 / 2 + 3 = 4, not (2 + 3) / 2.
+        Assert.Equal(1, sampler.Choose([3.9f, 2, 50], [1], bias with { RepetitionPenalty = 2 }, 0, 0).Id);
+    }
+
+    [Fact]
+    public void Choose_Alternatives_AreTheModelsMostProbable()
+    {
+        using var sampler = new Sampler(4);
+        float[] logits = [1, 3, 3, 2];
+        var logSumExp = Math.Log(logits.Sum(l => Math.Exp(l)));
+        // Neither bias nor greed changes what the model says.
+        var chosen = sampler.Choose(logits, [], s_greedy with { TopLogProbabilities = 3, LogitBias = new Dictionary<int, double> { [0] = 50 } }, 0, 0);
+        Assert.Equal(0, chosen.Id);
+        Assert.Equal([1, 2, 3], chosen.Top!.Select(t => t.Id));
+        Assert.All(chosen.Top!, t => Assert.Equal(logits[t.Id] - logSumExp, t.LogProbability, 1e-5));
+        Assert.Equal(4, sampler.Choose(logits, [], s_greedy with { TopLogProbabilities = 20 }, 0, 0).Top!.Count);
+        Assert.Null(sampler.Choose(logits, [], s_greedy, 0, 0).Top);
+    }
+
+    [Fact]
+    public void Choose_NothingExtraAsked_AllocatesNothing()
+    {
+        using var sampler = new Sampler(64);
+        var logits = new float[64];
+        var options = new GenerationOptions { Temperature = 0.8, MinP = 0.01, RepetitionPenalty = 1.1, PresencePenalty = 0.1 };
+        int[] history = [1, 2, 3];
+        sampler.Choose(logits, history, options, 0, 0, 1);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var position = 0; position < 50; position++)
+            sampler.Choose(logits, history, options, 0, position, 1);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
     public void Choose_SameKey_SameToken_OtherSeedRequestOrPosition_OtherTokens()
     {
         var logits = new float[64];
@@ -107,16 +172,24 @@ public class SamplerTests
     }
 
     /// <summary>The definition, in double, with sorting.</summary>
-    private static int Naive(float[] logits, int[] history, GenerationOptions options, ulong request, int position)
+    private static int Naive(float[] logits, int[] history, GenerationOptions options, ulong request, int position, int promptLength = 0)
     {
         var penalty = (float)options.RepetitionPenalty;
         float[] scores = [.. logits.Select((l, id) => !history.Contains(id) ? l : l > 0 ? l / penalty : l * penalty)];
+        for (var id = 0; id < scores.Length; id++)
+        {
+            var count = history.Skip(promptLength).Count(h => h == id);
+            scores[id] -= (float)(count * options.FrequencyPenalty + (count > 0 ? options.PresencePenalty : 0));
+            scores[id] += (float)options.LogitBias.GetValueOrDefault(id);
+        }
+
         int[] order = [.. Enumerable.Range(0, scores.Length).OrderByDescending(id => scores[id]).ThenBy(id => id)];
         if (options.Temperature == 0)
             return order[0];
         if (options.TopK > 0)
             order = order[..Math.Min(options.TopK, order.Length)];
         double[] weights = [.. scores.Select(s => Math.Exp((s - (double)scores[order[0]]) / options.Temperature))];
+        order = [.. order.Where(id => weights[id] >= options.MinP)];
         var total = order.Sum(id => weights[id]);
         var kept = new List<int>();
         foreach (var id in order)
