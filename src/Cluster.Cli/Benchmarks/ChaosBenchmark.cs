@@ -43,7 +43,7 @@ internal sealed record ChaosBenchmarkResult(
 {
     /// <summary>Whether everything came out as promised.</summary>
     public bool Holds => EqualRuns == Runs && LanesComputed == LanesDue + LanesLost && CheckpointsLoaded == 0 && SamplesLost == 0 && SamplesRepeated == 0
-        && MetricsEqual && Recoveries == FaultsInjected;
+        && MetricsEqual && Recoveries == FaultsInjected && FaultsInjected == Runs * ChaosCampaign.All.Count;
 }
 
 /// <summary>Trains one recipe again and again on silos that are killed, hang, lose connections and so on.</summary>
