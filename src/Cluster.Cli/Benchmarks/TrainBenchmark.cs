@@ -1,6 +1,8 @@
 // Measures training as it is done: silo, coordinator, replicas, exchange, durable commits; only the tokens are synthetic.
 using System.Diagnostics;
 using Cluster.Cli.Hosting;
+using Cluster.Cli.Hosting.Local;
+using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Core.Models;
@@ -15,7 +17,9 @@ namespace Cluster.Cli.Benchmarks;
 /// <summary>What a training benchmark found.</summary>
 /// <param name="Shape">S or M.</param>
 /// <param name="Precision">Of activations.</param>
-/// <param name="Replicas">Of one thread each unless the recipe says otherwise.</param>
+/// <param name="Replicas">Replicas.</param>
+/// <param name="Threads">Of each.</param>
+/// <param name="Processes">Whether each is a process of its own.</param>
 /// <param name="Steps">Measured, after as many to warm up as a tenth of them.</param>
 /// <param name="TokensPerStep">Of all lanes.</param>
 /// <param name="TokensPerSecond">Over the measured steps.</param>
@@ -24,28 +28,31 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="Mfu">Share of that peak, 0–1.</param>
 /// <param name="CoordinationShare">Share of the time from READY to COMMIT at the replica that waits least, 0–1: what the coordinator adds.</param>
 /// <param name="ComputeShare">Share of the time in lane gradients and optimizer steps, mean over the replicas, 0–1; the rest is the exchange and waiting.</param>
-/// <param name="MemoryBytesStart">Resident memory after the warm-up.</param>
-/// <param name="MemoryBytesEnd">Resident memory at the end.</param>
+/// <param name="WaitShare">Share of the time in which training waited for tokens or for its state to be copied for the one checkpoint that is written halfway, mean over the replicas, 0–1.</param>
+/// <param name="MemoryBytesStart">Resident memory of this process after the warm-up.</param>
+/// <param name="MemoryBytesEnd">Resident memory of this process at the end.</param>
 public sealed record TrainBenchmarkResult(
-    string Shape, string Precision, int Replicas, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
-    double CoordinationShare, double ComputeShare, long MemoryBytesStart, long MemoryBytesEnd);
+    string Shape, string Precision, int Replicas, int Threads, bool Processes, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
+    double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd);
 
 /// <summary>Trains on synthetic tokens and times it.</summary>
 internal static class TrainBenchmark
 {
-    public static async Task<TrainBenchmarkResult> RunAsync(string shape, Precision precision, int replicas, long steps, CancellationToken cancellation)
+    public static async Task<TrainBenchmarkResult> RunAsync(
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, CancellationToken cancellation)
     {
         precision = precision == Precision.Auto ? MachineCalibration.BestPrecision : precision;
         var recipe = BenchmarkShape.Get(shape);
+        recipe = recipe with { Training = recipe.Training with { ThreadsPerReplica = threads } };
         recipe = recipe.Resolved(recipe.Model.Vocabulary, 0, precision);
         var peak = MachineCalibration.MeasurePeakFlops(precision, replicas, recipe.Training.ThreadsPerReplica);
         var folder = new RunFolder(Directory.CreateTempSubdirectory("cluster-bench").FullName);
         try
         {
             WriteShards(folder, recipe);
-            await using var cluster = await EmbeddedCluster.StartAsync(null, cancellation);
+            await using var cluster = processes ? await Silos.ProcessesAsync(folder.Path, replicas, cancellation) : await Silos.EmbeddedAsync(cancellation);
             var key = TrainingJob.KeyOf(folder.Name, StageNames.Pretraining);
-            var keys = Enumerable.Range(0, replicas).Select(i => new ReplicaKey(key, EmbeddedCluster.SiloName, i).ToString()).ToArray();
+            var keys = Enumerable.Range(0, replicas).Select(i => new ReplicaKey(key, cluster.Names[i % cluster.Names.Count], i / cluster.Names.Count).ToString()).ToArray();
             var warmUp = Math.Max(3, steps / 10);
             var job = new TrainingJob(folder.Name, StageNames.Pretraining, RecipeJson.Canonical(recipe), folder.Path, keys, 0, warmUp, null, [1]);
             var coordinator = cluster.Grains.GetGrain<IAllReduceGrain>(key);
@@ -55,18 +62,28 @@ internal static class TrainBenchmark
             var before = await StatesAsync(warmUp);
             var memory = Environment.WorkingSet;
             var start = Stopwatch.GetTimestamp();
+            var half = warmUp + steps / 2;
+            await coordinator.ContinueAsync(half);
+            await ReachAsync(half);
+            var checkpoints = cluster.Grains.GetGrain<ICheckpointGrain>(key);
+            var checkpointFolder = new CheckpointFolder(folder.Path, StageNames.Pretraining, 1, RecipeJson.Hash(recipe));
+            await checkpoints.OpenAsync(checkpointFolder);
+            await checkpoints.SaveAsync(keys[0], new CheckpointRequest(checkpointFolder, half, 0, 0, null, 0));
             await coordinator.ContinueAsync(warmUp + steps);
             await ReachAsync(warmUp + steps);
             var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             var after = await StatesAsync(warmUp + steps);
             var memoryEnd = Environment.WorkingSet;
+            while ((await checkpoints.WaitAsync()).Pending)
+                cancellation.ThrowIfCancellationRequested();
             await coordinator.EndAsync();
             var perStep = new PretrainingSchedule(recipe)[0].Tokens;
             var rate = perStep * steps / seconds;
             var coordination = after.Zip(before, (a, b) => a.CoordinationSeconds - b.CoordinationSeconds).Min() / seconds;
             var compute = after.Zip(before, (a, b) => a.ComputeSeconds - b.ComputeSeconds).Average() / seconds;
-            return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
-                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), memory, memoryEnd);
+            var waiting = after.Zip(before, (a, b) => a.WaitSeconds - b.WaitSeconds).Average() / seconds;
+            return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, threads, processes, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
+                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd);
 
             async Task ReachAsync(long step)
             {
@@ -86,6 +103,37 @@ internal static class TrainBenchmark
         finally
         {
             Directory.Delete(folder.Path, recursive: true);
+        }
+    }
+
+    /// <summary>Where the replicas are.</summary>
+    private sealed class Silos : IAsyncDisposable
+    {
+        private readonly IAsyncDisposable[] _parts;
+
+        private Silos(IGrainFactory grains, IReadOnlyList<string> names, params IAsyncDisposable[] parts) => (Grains, Names, _parts) = (grains, names, parts);
+
+        public IGrainFactory Grains { get; }
+
+        public IReadOnlyList<string> Names { get; }
+
+        public static async Task<Silos> EmbeddedAsync(CancellationToken cancellation)
+        {
+            var cluster = await EmbeddedCluster.StartAsync(null, cancellation);
+            return new Silos(cluster.Grains, [EmbeddedCluster.SiloName], cluster);
+        }
+
+        public static async Task<Silos> ProcessesAsync(string runs, int silos, CancellationToken cancellation)
+        {
+            var cluster = await LocalCluster.StartAsync(new LocalClusterOptions { Runs = runs, Silos = silos }, (_, _) => { }, cancellation);
+            var connection = await ClusterConnection.OpenAsync(cluster.State, cancellation);
+            return new Silos(connection.Grains, [.. cluster.State.Silos.Select(silo => silo.Name)], connection, cluster);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var part in _parts)
+                await part.DisposeAsync();
         }
     }
 

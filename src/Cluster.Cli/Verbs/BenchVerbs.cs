@@ -28,16 +28,20 @@ public static class BenchVerbs
     {
         Option<string> shape = Shape();
         var precision = new Option<Precision>("--precision") { Description = "bf16, fp32, or auto for what this machine is best at.", DefaultValueFactory = _ => Precision.Auto };
-        var replicas = new Option<int>("--replicas") { Description = "Of one thread each.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var replicas = new Option<int>("--replicas") { Description = "Replicas.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var threads = new Option<int>("--threads") { Description = "Threads of each replica.", HelpName = "T", DefaultValueFactory = _ => 1 };
+        var processes = new Option<bool>("--processes") { Description = "A silo process for each replica." };
         var steps = new Option<long>("--steps") { Description = "Steps to time.", HelpName = "N", DefaultValueFactory = _ => 20 };
         var json = Options.Json();
-        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, steps, json };
+        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, threads, processes, steps, json };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--replicas", parsed.GetValue(replicas), 1, 256);
-            Options.Check("--steps", parsed.GetValue(steps), 1, 90_000);
+            Options.Check("--threads", parsed.GetValue(threads), 1, 256);
+            Options.Check("--steps", parsed.GetValue(steps), 2, 90_000);
             Print(environment, parsed.GetValue(json), await TrainBenchmark.RunAsync(
-                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(steps), environment.Interrupts.Listen()));
+                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(threads), parsed.GetValue(processes),
+                parsed.GetValue(steps), environment.Interrupts.Listen()));
         });
         return command;
     }

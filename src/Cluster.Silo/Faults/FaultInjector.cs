@@ -1,9 +1,9 @@
 // Enters: faults to come, and where each replica of this silo is. Leaves: faults at the place and step they were armed for, and a
 // ledger of what the replicas did. Does not know: which faults make sense, what came of them.
 using System.Text;
+using Cluster.Collectives.Exchange;
 using Cluster.Core.Faults;
 using Cluster.Core.Runs;
-using Cluster.Collectives.Exchange;
 using Cluster.ServiceDefaults;
 using Cluster.Silo.DataPlane;
 

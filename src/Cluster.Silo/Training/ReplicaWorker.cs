@@ -69,7 +69,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private StateTransfer? _state;
     private Busy? _busy;
     private double _norm;
-    private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks;
+    private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks, _waitTicks;
     private int _reminding;
 
     /// <param name="member">Who this replica is.</param>
@@ -105,6 +105,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
     /// <summary>Time in lane gradients and optimizer steps.</summary>
     public TimeSpan ComputeTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _computeTicks));
+
+    /// <summary>Time in which training waited for tokens, or for its state to be read: copied for a checkpoint, validated.</summary>
+    public TimeSpan WaitTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _waitTicks));
 
     /// <summary>How long a silence has lasted: since the coordinator's last message.</summary>
     public TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt));
@@ -347,7 +350,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
         {
             if (_asked[i].Steps > _machine!.Applied)
                 continue;
+            var start = Stopwatch.GetTimestamp();
             _asked[i].Answer();
+            _waitTicks += Stopwatch.GetTimestamp() - start;
             _asked.RemoveAt(i);
         }
     }
@@ -369,7 +374,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
             var place = IndexOf(begin.Members, Member.Id);
             var range = begin.Assignment[place];
             _nodes.Retain(range);
+            var asked = Stopwatch.GetTimestamp();
             var plan = _source.Plan(begin.Step);
+            _waitTicks += Stopwatch.GetTimestamp() - asked;
             for (var lane = range.Start; lane < range.End; lane++)
             {
                 // A message is waiting: if it is a new generation this step is left, if not the loop comes back to it.
@@ -404,8 +411,10 @@ public sealed class ReplicaWorker : IAsyncDisposable
     {
         var gradient = _nodes!.BeginLane(lane);
         double loss = 0;
+        var asked = Stopwatch.GetTimestamp();
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();
+        _waitTicks += start - asked;
         var add = false;
         foreach (var batch in batches)
         {
