@@ -128,26 +128,22 @@ public sealed class ExchangeBoard
     /// <exception cref="ArgumentException">The slice does not exist.</exception>
     public ValueTask<PartView> ReadAsync(ExchangeKey key, PartKind kind, int slice, CancellationToken cancellation)
     {
-        Waiter waiter;
-        lock (_gate)
+        try
         {
-            try
-            {
-                if (TryRead(key, kind, slice) is { } part)
-                    return new ValueTask<PartView>(part);
-            }
-            catch (Exception error) when (error is StaleKeyException or ArgumentException)
-            {
-                return ValueTask.FromException<PartView>(error);
-            }
-
-            waiter = _idle.TryPop(out var idle) ? idle : new Waiter(this);
-            waiter.Begin(key, kind, slice);
-            _waiting.Add(waiter);
+            return Find(key, kind, slice, blocking: false, out var part) is { } waiter ? waiter.WaitAsync(cancellation) : new ValueTask<PartView>(part);
         }
-
-        return waiter.Wait(cancellation);
+        catch (Exception error) when (error is StaleKeyException or ArgumentException)
+        {
+            return ValueTask.FromException<PartView>(error);
+        }
     }
+
+    /// <summary>A part as soon as it is there; the calling thread sleeps until then.</summary>
+    /// <exception cref="StaleKeyException">The board is past the key, or serves another run.</exception>
+    /// <exception cref="ArgumentException">The slice does not exist.</exception>
+    /// <exception cref="OperationCanceledException">The wait was given up.</exception>
+    internal PartView Read(ExchangeKey key, PartKind kind, int slice, CancellationToken cancellation) =>
+        Find(key, kind, slice, blocking: true, out var part) is { } waiter ? waiter.Wait(cancellation) : part;
 
     /// <summary>Whether the board has stood at this key since the reader got views of it.</summary>
     public bool IsCurrent(ExchangeKey key)
@@ -156,6 +152,22 @@ public sealed class ExchangeBoard
         Interlocked.MemoryBarrier();
         lock (_gate)
             return key == _key;
+    }
+
+    /// <summary>The part if it is there, else who waits for it.</summary>
+    private Waiter? Find(ExchangeKey key, PartKind kind, int slice, bool blocking, out PartView part)
+    {
+        lock (_gate)
+        {
+            var found = TryRead(key, kind, slice);
+            part = found.GetValueOrDefault();
+            if (found is not null)
+                return null;
+            var waiter = _idle.TryPop(out var idle) ? idle : new Waiter(this);
+            waiter.Begin(key, kind, slice, blocking);
+            _waiting.Add(waiter);
+            return waiter;
+        }
     }
 
     /// <summary>The part if it is there, null if it is to be waited for.</summary>
@@ -195,7 +207,8 @@ public sealed class ExchangeBoard
     private sealed class Waiter : IValueTaskSource<PartView>
     {
         private readonly ExchangeBoard _board;
-        private ManualResetValueTaskSourceCore<PartView> _core = new() { RunContinuationsAsynchronously = true };
+        private ManualResetValueTaskSourceCore<PartView> _core;
+        private ManualResetEventSlim? _over;
         private CancellationTokenRegistration _registration;
         private ExchangeKey _key;
         private PartKind _kind;
@@ -203,9 +216,26 @@ public sealed class ExchangeBoard
 
         public Waiter(ExchangeBoard board) => _board = board;
 
-        public void Begin(ExchangeKey key, PartKind kind, int slice) => (_key, _kind, _slice) = (key, kind, slice);
+        public void Begin(ExchangeKey key, PartKind kind, int slice, bool blocking)
+        {
+            (_key, _kind, _slice) = (key, kind, slice);
+            // Of a blocked thread nothing runs within the gate but the call that wakes it.
+            _core.RunContinuationsAsynchronously = !blocking;
+        }
 
-        public ValueTask<PartView> Wait(CancellationToken cancellation)
+        /// <summary>Sleeps until the wait has ended.</summary>
+        public PartView Wait(CancellationToken cancellation)
+        {
+            _over ??= new ManualResetEventSlim(false, spinCount: 0);
+            var version = _core.Version;
+            _ = WaitAsync(cancellation);
+            _core.OnCompleted(static over => ((ManualResetEventSlim)over!).Set(), _over, version, ValueTaskSourceOnCompletedFlags.None);
+            _over.Wait(CancellationToken.None);
+            _over.Reset();
+            return GetResult(version);
+        }
+
+        public ValueTask<PartView> WaitAsync(CancellationToken cancellation)
         {
             _registration = cancellation.UnsafeRegister(static (waiter, token) => ((Waiter)waiter!).Cancel(token), this);
             return new ValueTask<PartView>(this, _core.Version);

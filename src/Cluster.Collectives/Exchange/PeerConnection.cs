@@ -1,7 +1,6 @@
 using System.IO.Hashing;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
 using Cluster.Collectives.Memory;
@@ -9,7 +8,7 @@ using Cluster.Collectives.Memory;
 namespace Cluster.Collectives.Exchange;
 
 /// <summary>
-/// The asker's end of one connection, opened at the first read. Requests are pipelined, answers come in order. While any is
+/// The asker's end of one connection, opened at the first read, with a thread that receives. Requests are pipelined, answers come in order. While any is
 /// outstanding the peer must send something - an answer, a piece of one, or the answer to a ping - within the limit; a peer that hangs
 /// is found so although its kernel keeps the connection open. Whatever ends the connection ends every read, and only when nothing
 /// writes to the readers' room any more.
@@ -20,12 +19,6 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <summary>Pings per limit.</summary>
     private const int Beats = 4;
 
-    /// <summary>Bytes of a payload that are waited for at once.</summary>
-    private const int MaxExpected = 1 << 18;
-
-    /// <summary>Linux's SOL_SOCKET and SO_RCVLOWAT, socket(7).</summary>
-    private const int SocketLevel = 1, ReceiveLowWater = 18;
-
     private readonly IPEndPoint _endPoint;
     private readonly ReadOnlyMemory<byte> _secret;
     private readonly Func<SegmentAddress?, SegmentReader?> _hello;
@@ -34,16 +27,15 @@ internal sealed class PeerConnection : IAsyncDisposable
     private readonly Queue<Pending> _pending = new();
     private readonly Stack<Pending> _idle = new();
     private readonly byte[] _head = new byte[Frame.Size];
-    private readonly FloatBytes _bytes = new();
+    private readonly Action _hear;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ITimer? _timer;
     private TimeSpan _limit = TimeSpan.FromSeconds(30);
     private Socket? _socket;
-    private NetworkStream? _stream;
     private Session? _session;
     private SegmentReader? _segment;
-    private Task? _running;
+    private bool _running;
     private Exception? _failure;
-    private int _expected;
     private long _heard, _framesHeard, _request;
 
     /// <param name="endPoint">The peer's server.</param>
@@ -51,7 +43,7 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <param name="hello">Told the peer's segment; gives the mapping to read in, or null.</param>
     /// <param name="time">Clock of the heartbeat.</param>
     public PeerConnection(IPEndPoint endPoint, ReadOnlyMemory<byte> secret, Func<SegmentAddress?, SegmentReader?> hello, TimeProvider time) =>
-        (_endPoint, _secret, _hello, _time) = (endPoint, secret, hello, time);
+        (_endPoint, _secret, _hello, _time, _hear) = (endPoint, secret, hello, time, () => Volatile.Write(ref _heard, time.GetTimestamp()));
 
     /// <summary>How long the peer may be silent while something is asked of it.</summary>
     public TimeSpan AnswerLimit
@@ -89,7 +81,9 @@ internal sealed class PeerConnection : IAsyncDisposable
             _pending.Enqueue(pending);
             if (_session is not null)
                 Request(pending);
-            _running ??= Task.Run(RunAsync, CancellationToken.None);
+            if (!_running)
+                new Thread(Run) { IsBackground = true, Name = "exchange parts" }.Start();
+            _running = true;
         }
 
         return pending.Wait(cancellation);
@@ -99,8 +93,8 @@ internal sealed class PeerConnection : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Fail(new ObjectDisposedException(nameof(PeerConnection)));
-        if (_running is not null)
-            await _running.ConfigureAwait(false);
+        if (_running)
+            await _ended.Task.ConfigureAwait(false);
     }
 
     private IOException Broken(Exception failure) =>
@@ -112,11 +106,12 @@ internal sealed class PeerConnection : IAsyncDisposable
         lock (_gate)
         {
             _failure ??= failure;
-            _socket?.Dispose();
+            if (_socket is not null)
+                StreamSocket.Wake(_socket);
         }
     }
 
-    private async Task RunAsync()
+    private void Run()
     {
         try
         {
@@ -125,11 +120,11 @@ internal sealed class PeerConnection : IAsyncDisposable
                 if (_failure is not null)
                     throw new IOException(_failure.Message, _failure);
                 _timer = _time.CreateTimer(static connection => ((PeerConnection)connection!).OnBeat(), this, Beat, Beat);
-                _socket = new Socket(_endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                _socket = new Socket(_endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             }
 
-            await ConnectAsync().ConfigureAwait(false);
-            await ReceiveAsync().ConfigureAwait(false);
+            Connect(_socket);
+            Receive(_socket);
         }
         catch (Exception error) when (error is IOException or InvalidDataException or SocketException or ObjectDisposedException)
         {
@@ -141,32 +136,35 @@ internal sealed class PeerConnection : IAsyncDisposable
             {
                 _timer?.Dispose();
                 _timer = null;
+                _socket?.Dispose();
                 _failure ??= new IOException("it ended");
                 while (_pending.TryDequeue(out var pending))
                     pending.Fail(Broken(_failure));
             }
+
+            _ended.SetResult();
         }
     }
 
-    private async Task ConnectAsync()
+    private void Connect(Socket socket)
     {
-        await _socket!.ConnectAsync(_endPoint).ConfigureAwait(false);
-        var stream = new NetworkStream(_socket, ownsSocket: false);
-        var session = await Handshake.RunAsync(stream, _secret, client: true, CancellationToken.None).ConfigureAwait(false);
-        await stream.ReadExactlyAsync(_head).ConfigureAwait(false);
+        socket.Connect(_endPoint);
+        StreamSocket.Prepare(socket);
+        var session = Handshake.Run(socket, _secret.Span, client: true);
+        StreamSocket.ReceiveExactly(socket, _head);
         if (!session.TryOpen(_head, out var hello, out var problem))
             throw new InvalidDataException(problem);
         var address = new byte[Marshal.SizeOf<SegmentAddress>()];
         var bytes = hello.Length * (long)sizeof(float);
         if (hello.Kind != FrameKind.Hello || (bytes != 0 && bytes != address.Length))
             throw new InvalidDataException("The peer did not say whether it shares its memory.");
-        await stream.ReadExactlyAsync(address.AsMemory(0, (int)bytes)).ConfigureAwait(false);
+        StreamSocket.ReceiveExactly(socket, address.AsSpan(0, (int)bytes));
         if (XxHash3.HashToUInt64(address.AsSpan(0, (int)bytes), session.PayloadSeed) != hello.PayloadHash)
             throw new InvalidDataException("A payload fails its checksum.");
         var segment = _hello(bytes == 0 ? null : MemoryMarshal.Read<SegmentAddress>(address));
         lock (_gate)
         {
-            (_stream, _session, _segment) = (stream, session, segment);
+            (_session, _segment) = (session, segment);
             foreach (var pending in _pending)
                 Request(pending);
         }
@@ -192,20 +190,20 @@ internal sealed class PeerConnection : IAsyncDisposable
         _session!.Seal(frame, head);
         try
         {
-            _stream!.Write(head);
+            _socket!.Send(head);
         }
-        catch (Exception error) when (error is IOException or ObjectDisposedException)
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
             Fail(error);
         }
     }
 
-    private async Task ReceiveAsync()
+    private void Receive(Socket socket)
     {
         var hash = new XxHash3(_session!.PayloadSeed);
         while (true)
         {
-            await ReadAsync(_head).ConfigureAwait(false);
+            StreamSocket.ReceiveExactly(socket, _head, _hear);
             if (!_session.TryOpen(_head, out var frame, out var problem))
                 throw new InvalidDataException(problem);
             Interlocked.Increment(ref _framesHeard);
@@ -225,9 +223,9 @@ internal sealed class PeerConnection : IAsyncDisposable
                     TakeView(pending);
                     break;
                 case FrameKind.Part when _segment is null && frame.Length == pending.Room.Length:
-                    var payload = _bytes.Of(pending.Room);
-                    await ReadAsync(payload).ConfigureAwait(false);
-                    hash.Append(payload.Span);
+                    var payload = MemoryMarshal.AsBytes(pending.Room.Span);
+                    StreamSocket.ReceiveExactly(socket, payload, _hear);
+                    hash.Append(payload);
                     if (hash.GetCurrentHashAsUInt64() != frame.PayloadHash)
                         throw new InvalidDataException("A payload fails its checksum.");
                     hash.Reset();
@@ -263,29 +261,6 @@ internal sealed class PeerConnection : IAsyncDisposable
     {
         lock (_gate)
             return _pending.TryDequeue(out var pending) ? pending : null;
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ReadAsync(Memory<byte> bytes)
-    {
-        while (bytes.Length > 0)
-        {
-            // The kernel wakes this loop for a good piece of a payload, not for every packet.
-            Expect(Math.Min(bytes.Length, MaxExpected));
-            var got = await _stream!.ReadAsync(bytes).ConfigureAwait(false);
-            if (got == 0)
-                throw new EndOfStreamException("the peer hung up");
-            Volatile.Write(ref _heard, _time.GetTimestamp());
-            bytes = bytes[got..];
-        }
-    }
-
-    private void Expect(int bytes)
-    {
-        if (bytes == _expected || !OperatingSystem.IsLinux())
-            return;
-        _socket!.SetRawSocketOption(SocketLevel, ReceiveLowWater, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in bytes)));
-        _expected = bytes;
     }
 
     private void OnBeat()

@@ -1,109 +1,142 @@
 using System.IO.Hashing;
-using System.Runtime.CompilerServices;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using System.Threading.Channels;
 using Cluster.Collectives.Memory;
 
 namespace Cluster.Collectives.Exchange;
 
 /// <summary>
-/// The server's end of one connection. Requests are answered in order; pings at once, even while a request waits for its part. Nothing
-/// is reserved for a request: parts are sent from where they lie, and a length other than the part's own ends the connection.
-/// Enters: a stream after its handshake, the board. Leaves: answers. Does not know listening or secrets.
+/// The server's end of one connection: a thread that receives and one that answers. Requests are answered in order; pings at once, even
+/// while a request waits for its part. Nothing is reserved for a request: parts are sent from where they lie, and a length other than
+/// the part's own ends the connection.
+/// Enters: a socket after its handshake, the board. Leaves: answers. Does not know listening or secrets.
 /// </summary>
-internal sealed class ServedConnection(Stream stream, Session session, ExchangeBoard board)
+internal sealed class ServedConnection(Socket socket, Session session, ExchangeBoard board)
 {
     /// <summary>Requests of one connection that may wait at once; a peer that keeps to the protocol asks for a few slices ahead.</summary>
     private const int MaxWaiting = 64;
 
-    private readonly Channel<Frame> _requests = Channel.CreateBounded<Frame>(
-        new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
-
-    private readonly SemaphoreSlim _sending = new(1);
+    private readonly Queue<Frame> _requests = new(MaxWaiting);
+    private readonly CancellationTokenSource _ending = new();
+    private readonly object _sending = new();
     private readonly XxHash3 _hash = new(session.PayloadSeed);
-    private readonly FloatBytes _bytes = new();
     private readonly byte[] _answer = new byte[Frame.Size];
+    private Exception? _failure;
 
-    /// <summary>Serves until the peer hangs up.</summary>
+    /// <summary>Serves until the peer hangs up or the socket is closed.</summary>
     /// <exception cref="InvalidDataException">The peer broke the protocol.</exception>
     /// <exception cref="IOException">The connection broke.</exception>
-    public async Task RunAsync(CancellationToken cancellation)
+    /// <exception cref="SocketException">The connection broke.</exception>
+    public void Run()
     {
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        await HelloAsync(ending.Token).ConfigureAwait(false);
-        var answering = AnswerAsync(ending);
+        Hello();
+        var answering = new Thread(Answer) { IsBackground = true, Name = "exchange answers" };
+        answering.Start();
         try
         {
-            await ReceiveAsync(ending.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            // Answering failed and says why.
+            Receive();
         }
         finally
         {
-            _requests.Writer.Complete();
-            await ending.CancelAsync().ConfigureAwait(false);
-            await answering.ConfigureAwait(false);
+            End();
+            answering.Join();
+            _ending.Dispose();
         }
+
+        if (_failure is { } failure)
+            throw failure;
     }
 
-    private async Task HelloAsync(CancellationToken cancellation)
+    private void Hello()
     {
         var address = board.Segment is { } segment ? MemoryMarshal.AsBytes([segment]).ToArray() : [];
         var hello = new Frame(FrameKind.Hello, default, 0, 0, address.Length / sizeof(float), XxHash3.HashToUInt64(address, session.PayloadSeed));
         session.Seal(hello, _answer);
-        await stream.WriteAsync(_answer, cancellation).ConfigureAwait(false);
-        await stream.WriteAsync(address, cancellation).ConfigureAwait(false);
+        socket.Send(_answer);
+        socket.Send(address);
     }
 
-    private async Task ReceiveAsync(CancellationToken cancellation)
+    private void Receive()
     {
         var head = new byte[Frame.Size];
-        while (await stream.ReadAtLeastAsync(head, 1, throwOnEndOfStream: false, cancellation).ConfigureAwait(false) is var got and > 0)
+        while (socket.Receive(head) is var got and > 0)
         {
-            if (got < head.Length)
-                await stream.ReadExactlyAsync(head.AsMemory(got), cancellation).ConfigureAwait(false);
+            StreamSocket.ReceiveExactly(socket, head.AsSpan(got));
             if (!session.TryOpen(head, out var frame, out var problem))
                 throw new InvalidDataException(problem);
             if (frame.Kind == FrameKind.Ping)
-                await SendAsync(frame with { Kind = FrameKind.Pong, Length = 0 }, cancellation).ConfigureAwait(false);
-            else if (frame.Kind is not (FrameKind.ReadNodes or FrameKind.ReadReduced or FrameKind.AwaitNodes or FrameKind.AwaitReduced))
+                Send(frame with { Kind = FrameKind.Pong, Length = 0 });
+            else if (frame.Kind is FrameKind.ReadNodes or FrameKind.ReadReduced or FrameKind.AwaitNodes or FrameKind.AwaitReduced)
+                Enqueue(frame);
+            else
                 throw new InvalidDataException($"A frame of kind {frame.Kind} is no request.");
-            else if (!_requests.Writer.TryWrite(frame))
-                throw new InvalidDataException($"More than {MaxWaiting} requests wait.");
         }
     }
 
-    private async Task AnswerAsync(CancellationTokenSource ending)
+    private void Enqueue(Frame request)
+    {
+        lock (_requests)
+        {
+            if (_requests.Count == MaxWaiting)
+                throw new InvalidDataException($"More than {MaxWaiting} requests wait.");
+            _requests.Enqueue(request);
+            Monitor.Pulse(_requests);
+        }
+    }
+
+    private bool TryDequeue(out Frame request)
+    {
+        lock (_requests)
+        {
+            while (!_requests.TryDequeue(out request))
+            {
+                if (_ending.IsCancellationRequested)
+                    return false;
+                Monitor.Wait(_requests);
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Wakes both threads, whatever they wait for.</summary>
+    private void End()
+    {
+        _ending.Cancel();
+        lock (_requests)
+            Monitor.Pulse(_requests);
+        StreamSocket.Wake(socket);
+    }
+
+    private void Answer()
     {
         try
         {
-            await foreach (var request in _requests.Reader.ReadAllAsync(ending.Token).ConfigureAwait(false))
-                await AnswerAsync(request, ending.Token).ConfigureAwait(false);
+            while (TryDequeue(out var request))
+                Answer(request);
         }
-        catch (OperationCanceledException) when (ending.IsCancellationRequested)
+        catch (OperationCanceledException) when (_ending.IsCancellationRequested)
         {
             // The connection is over.
         }
-        finally
+        catch (Exception error) when (error is InvalidDataException or SocketException or ObjectDisposedException)
         {
-            await ending.CancelAsync().ConfigureAwait(false);
+            _failure = error;
+            StreamSocket.Wake(socket);
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask AnswerAsync(Frame request, CancellationToken cancellation)
+    private void Answer(Frame request)
     {
         PartView part;
         try
         {
             var kind = request.Kind is FrameKind.ReadNodes or FrameKind.AwaitNodes ? PartKind.Nodes : PartKind.Reduced;
-            part = await board.ReadAsync(request.Key, kind, request.Slice, cancellation).ConfigureAwait(false);
+            part = board.Read(request.Key, kind, request.Slice, _ending.Token);
         }
         catch (StaleKeyException)
         {
-            await SendAsync(request with { Kind = FrameKind.Stale, Length = 0 }, cancellation).ConfigureAwait(false);
+            Send(request with { Kind = FrameKind.Stale, Length = 0 });
             return;
         }
         catch (ArgumentException error)
@@ -113,40 +146,30 @@ internal sealed class ServedConnection(Stream stream, Session session, ExchangeB
 
         if (request.Kind is FrameKind.AwaitNodes or FrameKind.AwaitReduced)
         {
-            await SendAsync(request with { Kind = FrameKind.There, Length = 0 }, cancellation).ConfigureAwait(false);
+            Send(request with { Kind = FrameKind.There, Length = 0 });
             return;
         }
 
         if (request.Length != part.Count * part.Length)
             throw new InvalidDataException($"{request.Length} floats were asked for; the part has {part.Count * part.Length}.");
         for (var i = 0; i < part.Count; i++)
-            _hash.Append(_bytes.Of(part[i]).Span);
+            _hash.Append(MemoryMarshal.AsBytes(part[i].Span));
         var hash = _hash.GetCurrentHashAsUInt64();
         _hash.Reset();
         // The hash is of what was published only if the board still stands here. An owner that goes on later, while bytes are under
         // way, may change them: the hash does not fit then, and the asker, who is of an older generation, gives the connection up.
         if (board.IsCurrent(request.Key))
-            await SendAsync(request with { Kind = FrameKind.Part, PayloadHash = hash }, part, cancellation).ConfigureAwait(false);
+            Send(request with { Kind = FrameKind.Part, PayloadHash = hash }, part);
         else
-            await SendAsync(request with { Kind = FrameKind.Stale, Length = 0 }, cancellation).ConfigureAwait(false);
+            Send(request with { Kind = FrameKind.Stale, Length = 0 });
     }
 
-    private ValueTask SendAsync(Frame frame, CancellationToken cancellation) => SendAsync(frame, default, cancellation);
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync(Frame frame, PartView payload, CancellationToken cancellation)
+    private void Send(Frame frame, PartView payload = default)
     {
-        await _sending.WaitAsync(cancellation).ConfigureAwait(false);
-        try
+        lock (_sending)
         {
             session.Seal(frame, _answer);
-            await stream.WriteAsync(_answer, cancellation).ConfigureAwait(false);
-            for (var i = 0; i < payload.Count; i++)
-                await stream.WriteAsync(_bytes.Of(payload[i]), cancellation).ConfigureAwait(false);
-        }
-        finally
-        {
-            _sending.Release();
+            StreamSocket.Send(socket, _answer, payload);
         }
     }
 }

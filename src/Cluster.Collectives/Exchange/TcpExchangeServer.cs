@@ -4,19 +4,21 @@ using System.Net.Sockets;
 namespace Cluster.Collectives.Exchange;
 
 /// <summary>
-/// Serves a board to peers on other processes. Requests of one connection are answered in order. A connection whose peer does not
-/// know the secret, or sends anything but a well-formed frame of this run, is closed and counted.
+/// Serves a board to peers on other processes, each connection by threads of its own (<see cref="StreamSocket"/> says why). Requests of
+/// one connection are answered in order. A connection whose peer does not know the secret, or sends anything but a well-formed frame of
+/// this run, is closed and counted; so many may be proving themselves at once, the others wait in the kernel.
 /// </summary>
 public sealed class TcpExchangeServer : IAsyncDisposable
 {
+    private const int MaxUnproven = 32;
     private static readonly TimeSpan s_handshakeLimit = TimeSpan.FromSeconds(10);
     private readonly ExchangeBoard _board;
     private readonly ReadOnlyMemory<byte> _secret;
     private readonly Socket _listener;
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _gate = new();
-    private readonly HashSet<Task> _connections = [];
-    private readonly HashSet<(Socket Socket, Session Session)> _sessions = [];
+    private readonly SemaphoreSlim _unproven = new(MaxUnproven);
+    private readonly Dictionary<Socket, Connection> _connections = [];
     private readonly Task _accepting;
     private long _refused;
     private int _disposed;
@@ -46,12 +48,12 @@ public sealed class TcpExchangeServer : IAsyncDisposable
     {
         lock (_gate)
         {
-            foreach (var (socket, session) in _sessions)
+            foreach (var (socket, connection) in _connections)
             {
                 if (fault == ConnectionFault.Close)
-                    socket.Close();
+                    StreamSocket.Wake(socket);
                 else
-                    session.CorruptNext();
+                    connection.Session?.CorruptNext();
             }
         }
     }
@@ -64,10 +66,16 @@ public sealed class TcpExchangeServer : IAsyncDisposable
         await _closing.CancelAsync().ConfigureAwait(false);
         _listener.Dispose();
         await _accepting.ConfigureAwait(false);
-        Task[] connections;
+        Connection[] connections;
         lock (_gate)
-            connections = [.. _connections];
-        await Task.WhenAll(connections).ConfigureAwait(false);
+        {
+            connections = [.. _connections.Values];
+            foreach (var socket in _connections.Keys)
+                StreamSocket.Wake(socket);
+        }
+
+        await Task.WhenAll(connections.Select(connection => connection.Ended.Task)).ConfigureAwait(false);
+        _unproven.Dispose();
         _closing.Dispose();
     }
 
@@ -78,61 +86,65 @@ public sealed class TcpExchangeServer : IAsyncDisposable
             Socket socket;
             try
             {
+                await _unproven.WaitAsync(_closing.Token).ConfigureAwait(false);
                 socket = await _listener.AcceptAsync(_closing.Token).ConfigureAwait(false);
             }
-            catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
+            catch (OperationCanceledException)
             {
-                if (_closing.IsCancellationRequested)
-                    return;
+                return;
+            }
+            catch (Exception error) when (error is SocketException or ObjectDisposedException)
+            {
+                _unproven.Release();
                 continue;
             }
 
-            var connection = ServeAsync(socket);
+            var connection = new Connection();
             lock (_gate)
-                _connections.Add(connection);
-            _ = connection.ContinueWith(
-                done =>
-                {
-                    lock (_gate)
-                        _connections.Remove(done);
-                },
-                CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                _connections.Add(socket, connection);
+            new Thread(() => Serve(socket, connection)) { IsBackground = true, Name = "exchange requests" }.Start();
         }
     }
 
-    private async Task ServeAsync(Socket socket)
+    private void Serve(Socket socket, Connection connection)
     {
-        using var closing = socket;
-        socket.NoDelay = true;
         try
         {
-            await using var stream = new NetworkStream(socket, ownsSocket: false);
+            using var closing = socket;
+            StreamSocket.Prepare(socket);
             Session session;
-            using (var limit = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token))
-            {
-                limit.CancelAfter(s_handshakeLimit);
-                session = await Handshake.RunAsync(stream, _secret, client: false, limit.Token).ConfigureAwait(false);
-            }
-
-            lock (_gate)
-                _sessions.Add((socket, session));
             try
             {
-                await new ServedConnection(stream, session, _board).RunAsync(_closing.Token).ConfigureAwait(false);
+                using var limit = new Timer(static socket => StreamSocket.Wake((Socket)socket!), socket, s_handshakeLimit, Timeout.InfiniteTimeSpan);
+                session = Handshake.Run(socket, _secret.Span, client: false);
             }
             finally
             {
-                lock (_gate)
-                    _sessions.Remove((socket, session));
+                _unproven.Release();
             }
+
+            lock (_gate)
+                connection.Session = session;
+            new ServedConnection(socket, session, _board).Run();
         }
-        catch (Exception error) when (error is InvalidDataException or IOException or ObjectDisposedException)
+        catch (Exception error) when (error is InvalidDataException or IOException or SocketException or ObjectDisposedException)
         {
-            Interlocked.Increment(ref _refused);
+            if (!_closing.IsCancellationRequested)
+                Interlocked.Increment(ref _refused);
         }
-        catch (OperationCanceledException)
+        finally
         {
-            // Closing, or a peer too slow to prove itself.
+            lock (_gate)
+                _connections.Remove(socket);
+            connection.Ended.SetResult();
         }
+    }
+
+    private sealed class Connection
+    {
+        /// <summary>Once both ends have proved themselves; within the gate.</summary>
+        public Session? Session { get; set; }
+
+        public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -124,7 +124,7 @@ public class HeartbeatTests
         {
             _connection = await _listener.AcceptAsync();
             if (handshake)
-                await Handshake.RunAsync(new NetworkStream(_connection), Secret, client: false, CancellationToken.None);
+                Handshake.Run(_connection, Secret, client: false);
         }
 
         public void Dispose()
