@@ -26,7 +26,7 @@ public sealed record AllReduceBenchmarkResult(
 /// <summary>Starts members as processes of this program, has them reduce in step and times the slowest of each round.</summary>
 internal static class AllReduceBenchmark
 {
-    private const int WarmUp = 30, Rounds = 40, LimitRounds = 10, Chunk = 512 * 1024;
+    private const int WarmUp = 100, Rounds = 40, LimitRounds = 10, Chunk = 512 * 1024;
 
     public static async Task<AllReduceBenchmarkResult> RunAsync(int processes, int megabytes, bool share, CancellationToken cancellation)
     {

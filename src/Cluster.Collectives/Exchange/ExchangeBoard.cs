@@ -23,7 +23,7 @@ public sealed class ExchangeBoard
     private ReadOnlyMemory<float>[]? _nodes;
     private SlicePlan? _slices;
     private ReadOnlyMemory<float>[] _reduced = [];
-    private bool[] _reducedReady = [];
+    private UInt128?[] _reducedHashes = [];
     private SharedSegment? _segment;
 
     /// <param name="run">Hash of the run's identity.</param>
@@ -79,7 +79,7 @@ public sealed class ExchangeBoard
                 throw new StaleKeyException($"The board is at {_key} and cannot go back to {key}.");
             _key = key;
             _nodes = null;
-            _reducedReady.AsSpan().Clear();
+            _reducedHashes.AsSpan().Clear();
             _segment?.Advance(key);
             Wake();
         }
@@ -110,14 +110,18 @@ public sealed class ExchangeBoard
     }
 
     /// <summary>Shows one reduced slice.</summary>
-    public void PublishReduced(int slice, ReadOnlyMemory<float> reduced, SlicePlan slices)
+    /// <param name="slice">Which.</param>
+    /// <param name="hash">The slice's, as <see cref="GradientHash.OfSlice"/> gives it.</param>
+    /// <param name="reduced">The whole gradient.</param>
+    /// <param name="slices">How readers cut it.</param>
+    public void PublishReduced(int slice, UInt128 hash, ReadOnlyMemory<float> reduced, SlicePlan slices)
     {
         lock (_gate)
         {
             Cut(slices);
             if (_reduced.Length == 0 || !_reduced[0].Equals(reduced))
                 _reduced = [reduced];
-            _reducedReady[slice] = true;
+            _reducedHashes[slice] = hash;
             _segment?.ShowReduced(slice, reduced);
             Wake();
         }
@@ -182,7 +186,7 @@ public sealed class ExchangeBoard
         var (start, length) = _slices[slice];
         return kind == PartKind.Nodes
             ? _nodes is null ? null : new PartView(_nodes, start, length)
-            : _reducedReady[slice] ? new PartView(_reduced, start, length) : null;
+            : _reducedHashes[slice] is { } hash ? new PartView(_reduced, start, length) { Hash = hash } : null;
     }
 
     private void Cut(SlicePlan slices)
@@ -190,7 +194,7 @@ public sealed class ExchangeBoard
         if (_slices == slices)
             return;
         _slices = slices;
-        _reducedReady = new bool[slices.Count];
+        _reducedHashes = new UInt128?[slices.Count];
     }
 
     /// <summary>Ends every wait that can end; within the gate. Continuations run elsewhere.</summary>

@@ -86,9 +86,9 @@ public sealed class GradientExchange
                 else
                 {
                     slot.SetOwn(own, _slices[slice].Start);
-                    _sums.Add(slice, division.Fold, slot.Operands, reduced.Span);
+                    var hash = _sums.Add(slice, division.Fold, slot.Operands, reduced.Span);
                     slot.Verify(key, links);
-                    _board.PublishReduced(slice, reduced, _slices);
+                    _board.PublishReduced(slice, hash, reduced, _slices);
                 }
             }
 
@@ -122,7 +122,7 @@ public sealed class GradientExchange
         var source = slot.Operands[0];
         var (start, length) = _slices[slice];
         if (source.Span.Overlaps(reduced.Span.Slice(start, length)))
-            _sums.Take(slice, reduced.Span);
+            _sums.Take(slice, reduced.Span, slot.Hash ?? GradientHash.OfSlice(source.Span));
         else
             _sums.Copy(slice, source.Span, reduced.Span);
     }
@@ -180,6 +180,9 @@ public sealed class GradientExchange
         private int _length;
 
         public ReadOnlySpan<ReadOnlyMemory<float>> Operands => _operands;
+
+        /// <summary>Hash of a reduced slice, if it was taken on the way.</summary>
+        public UInt128? Hash { get; private set; }
 
         /// <summary>Asks for the parts that have to travel.</summary>
         public void Begin(
@@ -281,6 +284,7 @@ public sealed class GradientExchange
                 throw new InvalidDataException($"The peer showed {part.Count} × {part.Length} floats where {count} × {_length} belong.");
             for (var i = 0; i < count; i++)
                 _operands[place + i] = part[i];
+            Hash = part.Hash;
         }
     }
 

@@ -30,6 +30,9 @@ public readonly struct PartView
     /// <summary>Floats of each.</summary>
     public int Length { get; }
 
+    /// <summary>Hash of a single slice, where it was taken from the very bytes that lie here; null where it was not taken.</summary>
+    public UInt128? Hash { get; init; }
+
     /// <summary>One slice.</summary>
     public ReadOnlyMemory<float> this[int index] => _buffers is { } buffers ? buffers[index].Slice(_start, Length) : _first.Slice(index * Length, Length);
 }

@@ -159,7 +159,7 @@ internal sealed class PeerConnection : IAsyncDisposable
         if (hello.Kind != FrameKind.Hello || (bytes != 0 && bytes != address.Length))
             throw new InvalidDataException("The peer did not say whether it shares its memory.");
         StreamSocket.ReceiveExactly(socket, address.AsSpan(0, (int)bytes));
-        if (XxHash3.HashToUInt64(address.AsSpan(0, (int)bytes), session.PayloadSeed) != hello.PayloadHash)
+        if ((ulong)XxHash128.HashToUInt128(address.AsSpan(0, (int)bytes)) != hello.PayloadHash)
             throw new InvalidDataException("A payload fails its checksum.");
         var segment = _hello(bytes == 0 ? null : MemoryMarshal.Read<SegmentAddress>(address));
         lock (_gate)
@@ -200,11 +200,10 @@ internal sealed class PeerConnection : IAsyncDisposable
 
     private void Receive(Socket socket)
     {
-        var hash = new XxHash3(_session!.PayloadSeed);
         while (true)
         {
             StreamSocket.ReceiveExactly(socket, _head, _hear);
-            if (!_session.TryOpen(_head, out var frame, out var problem))
+            if (!_session!.TryOpen(_head, out var frame, out var problem))
                 throw new InvalidDataException(problem);
             Interlocked.Increment(ref _framesHeard);
             if (frame.Kind == FrameKind.Pong)
@@ -225,11 +224,10 @@ internal sealed class PeerConnection : IAsyncDisposable
                 case FrameKind.Part when _segment is null && frame.Length == pending.Room.Length:
                     var payload = MemoryMarshal.AsBytes(pending.Room.Span);
                     StreamSocket.ReceiveExactly(socket, payload, _hear);
-                    hash.Append(payload);
-                    if (hash.GetCurrentHashAsUInt64() != frame.PayloadHash)
+                    var hash = XxHash128.HashToUInt128(payload);
+                    if ((ulong)hash != frame.PayloadHash)
                         throw new InvalidDataException("A payload fails its checksum.");
-                    hash.Reset();
-                    Done()?.End(new PartView(pending.Room, pending.Count));
+                    Done()?.End(new PartView(pending.Room, pending.Count) { Hash = pending.Count == 1 ? hash : null });
                     break;
                 default:
                     throw new InvalidDataException($"The peer answered {frame.Length} floats of kind {frame.Kind} where {pending.Room.Length} were asked for.");

@@ -19,7 +19,7 @@ internal sealed class ServedConnection(Socket socket, Session session, ExchangeB
     private readonly Queue<Frame> _requests = new(MaxWaiting);
     private readonly CancellationTokenSource _ending = new();
     private readonly object _sending = new();
-    private readonly XxHash3 _hash = new(session.PayloadSeed);
+    private readonly XxHash128 _hash = new();
     private readonly byte[] _answer = new byte[Frame.Size];
     private Exception? _failure;
 
@@ -50,7 +50,7 @@ internal sealed class ServedConnection(Socket socket, Session session, ExchangeB
     private void Hello()
     {
         var address = board.Segment is { } segment ? MemoryMarshal.AsBytes([segment]).ToArray() : [];
-        var hello = new Frame(FrameKind.Hello, default, 0, 0, address.Length / sizeof(float), XxHash3.HashToUInt64(address, session.PayloadSeed));
+        var hello = new Frame(FrameKind.Hello, default, 0, 0, address.Length / sizeof(float), (ulong)XxHash128.HashToUInt128(address));
         session.Seal(hello, _answer);
         socket.Send(_answer);
         socket.Send(address);
@@ -152,16 +152,22 @@ internal sealed class ServedConnection(Socket socket, Session session, ExchangeB
 
         if (request.Length != part.Count * part.Length)
             throw new InvalidDataException($"{request.Length} floats were asked for; the part has {part.Count * part.Length}.");
-        for (var i = 0; i < part.Count; i++)
-            _hash.Append(MemoryMarshal.AsBytes(part[i].Span));
-        var hash = _hash.GetCurrentHashAsUInt64();
-        _hash.Reset();
+        var hash = (ulong)(part.Hash ?? Hash(part));
         // The hash is of what was published only if the board still stands here. An owner that goes on later, while bytes are under
         // way, may change them: the hash does not fit then, and the asker, who is of an older generation, gives the connection up.
         if (board.IsCurrent(request.Key))
             Send(request with { Kind = FrameKind.Part, PayloadHash = hash }, part);
         else
             Send(request with { Kind = FrameKind.Stale, Length = 0 });
+    }
+
+    private UInt128 Hash(PartView part)
+    {
+        for (var i = 0; i < part.Count; i++)
+            _hash.Append(MemoryMarshal.AsBytes(part[i].Span));
+        var hash = _hash.GetCurrentHashAsUInt128();
+        _hash.Reset();
+        return hash;
     }
 
     private void Send(Frame frame, PartView payload = default)

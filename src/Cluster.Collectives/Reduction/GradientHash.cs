@@ -38,6 +38,9 @@ public static class GradientHash
         return OfSlices(hashes);
     }
 
+    /// <summary>Hash of one slice; its 16 bytes, most significant first, are what the gradient's name is made of.</summary>
+    public static UInt128 OfSlice(ReadOnlySpan<float> slice) => XxHash128.HashToUInt128(MemoryMarshal.AsBytes(slice));
+
     /// <summary>The gradient's name from its slices' hashes.</summary>
     internal static string OfSlices(ReadOnlySpan<byte> hashes)
     {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using Cluster.Core.Numerics;
@@ -7,7 +8,7 @@ namespace Cluster.Collectives.Reduction;
 /// <summary>
 /// Writes the slices of the reduced gradient, in any order, and hashes and squares every block while it is in the first-level
 /// cache. Whatever a slice comes from - added up here, copied from its owner, received into place - its hash is taken from what this
-/// replica holds, so that unequal bits show in READY.
+/// replica holds, here or as it arrived, so that unequal bits show in READY.
 /// Enters: slices. Leaves: the gradient's hash and norm. Does not know keys or peers. Not thread-safe.
 /// </summary>
 internal sealed class SliceSums(SlicePlan slices)
@@ -19,7 +20,8 @@ internal sealed class SliceSums(SlicePlan slices)
     /// <summary>Adds a slice's operands up.</summary>
     /// <param name="operands">The slice of every node, in lane order.</param>
     /// <param name="reduced">The whole gradient.</param>
-    public void Add(int slice, BlockFold fold, ReadOnlySpan<ReadOnlyMemory<float>> operands, Span<float> reduced)
+    /// <returns>The slice's hash.</returns>
+    public UInt128 Add(int slice, BlockFold fold, ReadOnlySpan<ReadOnlyMemory<float>> operands, Span<float> reduced)
     {
         var (start, length) = slices[slice];
         for (var i = 0; i < length; i += BlockNorm.Block)
@@ -29,7 +31,7 @@ internal sealed class SliceSums(SlicePlan slices)
             Note(start + i, block);
         }
 
-        End(slice);
+        return End(slice);
     }
 
     /// <summary>Copies a slice that its owner has added up.</summary>
@@ -46,13 +48,13 @@ internal sealed class SliceSums(SlicePlan slices)
         End(slice);
     }
 
-    /// <summary>Takes a slice that already lies in place.</summary>
-    public void Take(int slice, ReadOnlySpan<float> reduced)
+    /// <summary>Takes a slice that already lies in place and was hashed there.</summary>
+    public void Take(int slice, ReadOnlySpan<float> reduced, UInt128 hash)
     {
         var (start, length) = slices[slice];
         for (var i = 0; i < length; i += BlockNorm.Block)
-            Note(start + i, reduced.Slice(start + i, Math.Min(BlockNorm.Block, length - i)));
-        End(slice);
+            Square(start + i, reduced.Slice(start + i, Math.Min(BlockNorm.Block, length - i)));
+        Store(slice, hash);
     }
 
     /// <summary>Hash and norm of the whole, once every slice was written.</summary>
@@ -61,8 +63,18 @@ internal sealed class SliceSums(SlicePlan slices)
     private void Note(int start, ReadOnlySpan<float> block)
     {
         _hash.Append(MemoryMarshal.AsBytes(block));
-        _squares[start / BlockNorm.Block] = BlockNorm.Squares(block);
+        Square(start, block);
     }
 
-    private void End(int slice) => _hash.GetHashAndReset(_hashes.AsSpan(slice * GradientHash.Size));
+    private void Square(int start, ReadOnlySpan<float> block) => _squares[start / BlockNorm.Block] = BlockNorm.Squares(block);
+
+    private UInt128 End(int slice)
+    {
+        var hash = _hash.GetCurrentHashAsUInt128();
+        _hash.Reset();
+        Store(slice, hash);
+        return hash;
+    }
+
+    private void Store(int slice, UInt128 hash) => BinaryPrimitives.WriteUInt128BigEndian(_hashes.AsSpan(slice * GradientHash.Size), hash);
 }

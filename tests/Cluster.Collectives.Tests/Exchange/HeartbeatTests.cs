@@ -42,7 +42,7 @@ public class HeartbeatTests
     {
         var board = new ExchangeBoard(1);
         board.Advance(s_key);
-        board.PublishReduced(0, new float[16], new SlicePlan(16));
+        board.PublishReduced(0, GradientHash.OfSlice(new float[16]), new float[16], new SlicePlan(16));
         await using var server = new TcpExchangeServer(board, new IPEndPoint(IPAddress.Loopback, 0), Secret);
         await using var link = new RemoteLink(server.EndPoint, Secret);
         await link.ReadAsync(s_key, PartKind.Reduced, 0, 1, new float[16], CancellationToken.None);
@@ -64,7 +64,7 @@ public class HeartbeatTests
         await using var link = new RemoteLink(server.EndPoint, Secret, time: time) { AnswerLimit = TimeSpan.FromMilliseconds(400) };
         var first = link.ReadAsync(s_key, PartKind.Reduced, 0, 1, new float[16], CancellationToken.None);
         var slices = new SlicePlan(16);
-        board.PublishReduced(0, new float[16], slices);
+        board.PublishReduced(0, GradientHash.OfSlice(new float[16]), new float[16], slices);
         await first;
         board.Advance(s_key with { Step = 1 });
         var second = link.ReadAsync(s_key with { Step = 1 }, PartKind.Reduced, 0, 1, new float[16], CancellationToken.None);
@@ -77,7 +77,7 @@ public class HeartbeatTests
         }
 
         Assert.False(second.IsCompleted);
-        board.PublishReduced(0, new float[16], slices);
+        board.PublishReduced(0, GradientHash.OfSlice(new float[16]), new float[16], slices);
         await second;
     }
 
@@ -86,7 +86,7 @@ public class HeartbeatTests
     {
         var board = new ExchangeBoard(1);
         board.Advance(s_key);
-        board.PublishReduced(0, new float[16], new SlicePlan(16));
+        board.PublishReduced(0, GradientHash.OfSlice(new float[16]), new float[16], new SlicePlan(16));
         await using var server = new TcpExchangeServer(board, new IPEndPoint(IPAddress.Loopback, 0), Secret);
         var time = new SteppedTime();
         await using var link = new RemoteLink(server.EndPoint, Secret, time: time) { AnswerLimit = TimeSpan.FromMilliseconds(400) };

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Net;
 using System.Net.Sockets;
 using Cluster.Collectives.Exchange;
@@ -171,7 +172,7 @@ public class HostileBytesTests
         await peer.ReadExactlyAsync(head);
         Assert.True(session.TryOpen(head, out var request, out _));
         var payload = new byte[64];
-        var right = request with { Kind = FrameKind.Part, PayloadHash = System.IO.Hashing.XxHash3.HashToUInt64(payload, session.PayloadSeed) };
+        var right = request with { Kind = FrameKind.Part, PayloadHash = (ulong)XxHash128.HashToUInt128(payload) };
         session.Seal(wrong switch
         {
             "other request" => right with { Request = 2 },
@@ -213,7 +214,7 @@ public class HostileBytesTests
         var ones = new float[16];
         ones.AsSpan().Fill(1);
         board.PublishNodes([ones], new SlicePlan(16));
-        board.PublishReduced(0, ones, new SlicePlan(16));
+        board.PublishReduced(0, GradientHash.OfSlice(ones), ones, new SlicePlan(16));
         return board;
     }
 
@@ -237,7 +238,7 @@ public class HostileBytesTests
         }
         else
         {
-            session.Seal(new Frame(FrameKind.Hello, default, 0, 0, 0, System.IO.Hashing.XxHash3.HashToUInt64([], session.PayloadSeed)), head);
+            session.Seal(new Frame(FrameKind.Hello, default, 0, 0, 0, (ulong)XxHash128.HashToUInt128([])), head);
             await stream.WriteAsync(head);
         }
 
