@@ -287,7 +287,7 @@ public sealed partial class StepCoordinator
         if (join.Steps > _committed.Steps)
         {
             return Stop($"The store does not know that the run has begun, but replica {id} has applied {join.Steps} steps of it: the store has "
-                + "lost them. Resume from the last checkpoint.", actions);
+                + "lost them.", actions);
         }
 
         if (join.Steps != _committed.Steps)

@@ -254,7 +254,7 @@ public sealed partial class StepCoordinator
         {
             return found is not null
                 ? Deactivate("The store was read before it held the run.", [])
-                : StopNow("The store is empty, but a replica of this run knows its coordinator: the store has been lost. Resume from the last checkpoint.", []);
+                : StopNow("The store is empty, but a replica of this run knows its coordinator: the store has been lost.", []);
         }
 
         if (_writing!.IsSameWrite(found))
@@ -262,8 +262,7 @@ public sealed partial class StepCoordinator
         _reading = false;
         if (found is null && _stored is not null)
         {
-            return StopNow($"The store has come back empty: it does not know this run, which has committed {_committed.Steps} steps. "
-                + "Resume from the last checkpoint.", []);
+            return StopNow($"The store has come back empty: it does not know this run, which has committed {_committed.Steps} steps.", []);
         }
 
         // Exactly what was there before: nobody has written since. Anything else, an older record too (the store may have lost writes,

@@ -335,7 +335,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
                     throw new OperationCanceledException($"Stopped after step {status.Steps}.", cancellation);
                 case "failed":
                     throw new UserErrorException($"The stage {stage} stopped after step {status.Steps}: {status.Reason}",
-                        "Run the same command again to go on from the last checkpoint.");
+                        "Run again, it goes on from the last checkpoint.");
             }
 
             if (status.Reason is { } reason)

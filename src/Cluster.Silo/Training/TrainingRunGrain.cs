@@ -246,7 +246,8 @@ public sealed partial class TrainingRunGrain(
         {
             if (error is not UserErrorException)
                 LogFailed(error);
-            (_state, _reason) = ("failed", error.Message);
+            // What to do is for whoever shows it to say.
+            (_state, _reason) = ("failed", error is UserErrorException user ? user.What : error.Message);
         }
 
         if (_left)
@@ -365,7 +366,7 @@ public sealed partial class TrainingRunGrain(
                 if (isEmpty)
                 {
                     throw new UserErrorException(
-                        "The store has come back empty: it does not know this run.", "Run the same command again to go on from the last checkpoint.");
+                        "The store has come back empty: it does not know this run.", "Resume from the last checkpoint.");
                 }
 
                 // Another activation is in charge, and goes on.

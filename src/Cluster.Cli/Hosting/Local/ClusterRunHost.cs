@@ -65,7 +65,7 @@ public sealed class ClusterRunHost(ClusterState state, string command) : IRunHos
                 case "done" when progress.Events.Count == 0:
                     return RunJson.Parse<RunSummary>(await File.ReadAllTextAsync(folder.Summary, cancellation), folder.Summary);
                 case "failed":
-                    throw new UserErrorException($"The run {folder.Name} failed: {progress.Reason}", "Mend that and submit it again with --resume; it goes on from its last checkpoint.");
+                    throw new UserErrorException($"The run {folder.Name} failed: {progress.Reason}", "Submit it again with --resume.");
                 case "cancelled":
                     throw new UserErrorException($"The run {folder.Name} was cancelled.", $"Go on with it: {command} train --cluster --resume --out {Quoting.Argument(Rendering.Paths.ForPeople(folder.Path))}");
                 case "none":
