@@ -31,17 +31,38 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="WaitShare">Share of the time in which training waited for tokens or for its state to be copied for the one checkpoint that is written halfway, mean over the replicas, 0–1.</param>
 /// <param name="MemoryBytesStart">Resident memory of this process after the warm-up.</param>
 /// <param name="MemoryBytesEnd">Resident memory of this process at the end.</param>
+/// <param name="EagerTokensPerSecond">The same steps afterwards in the eager library's own operations with autograd, in one process with as many threads in all; null unless asked for.</param>
+/// <param name="TimesEager">How many times as fast as that; null unless asked for.</param>
 public sealed record TrainBenchmarkResult(
     string Shape, string Precision, int Replicas, int Threads, bool Processes, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
-    double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd);
+    double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd,
+    double? EagerTokensPerSecond = null, double? TimesEager = null);
 
 /// <summary>Trains on synthetic tokens and times it.</summary>
 internal static class TrainBenchmark
 {
+    /// <param name="shape">S or M.</param>
+    /// <param name="precision">Of activations.</param>
+    /// <param name="replicas">How many.</param>
+    /// <param name="threads">Of each.</param>
+    /// <param name="processes">Whether each is a process of its own.</param>
+    /// <param name="steps">To be measured.</param>
+    /// <param name="besideEager">Whether the eager library is measured too.</param>
+    /// <param name="cancellation">Gives up.</param>
     public static async Task<TrainBenchmarkResult> RunAsync(
-        string shape, Precision precision, int replicas, int threads, bool processes, long steps, CancellationToken cancellation)
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, bool besideEager, CancellationToken cancellation)
     {
         precision = precision == Precision.Auto ? MachineCalibration.BestPrecision : precision;
+        var result = await OwnAsync(shape, precision, replicas, threads, processes, steps, cancellation);
+        if (!besideEager)
+            return result;
+        var eager = EagerBenchmark.Run(BenchmarkShape.Get(shape), precision, replicas * threads, steps, cancellation);
+        return result with { EagerTokensPerSecond = Math.Round(eager, 1), TimesEager = Math.Round(result.TokensPerSecond / eager, 2) };
+    }
+
+    private static async Task<TrainBenchmarkResult> OwnAsync(
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, CancellationToken cancellation)
+    {
         var recipe = BenchmarkShape.Get(shape);
         recipe = recipe with { Training = recipe.Training with { ThreadsPerReplica = threads } };
         recipe = recipe.Resolved(recipe.Model.Vocabulary, 0, precision);

@@ -38,7 +38,12 @@ public sealed record ProofResult(
 /// <param name="say">Told what happens.</param>
 internal sealed class Proof(string folder, Action<string> say)
 {
-    private const int Steps = 240, KillAt = 60, AddAt = 120, ShownEvery = 40;
+    private const int Shown = 6;
+
+    /// <summary>Of each run, a multiple of 12: a quarter comes before the kill, a half before a silo is added.</summary>
+    public int Steps { get; init; } = 240;
+
+    /// <summary>Trains both.</summary>
     public async Task<ProofResult> RunAsync(CancellationToken cancellation)
     {
         var corpus = ProofRecipe.WriteCorpus(folder);
@@ -52,15 +57,16 @@ internal sealed class Proof(string folder, Action<string> say)
         Task adding = Task.CompletedTask;
         var observer = new StepObserver(step =>
         {
-            if (step == KillAt)
+            var (killing, growing) = (step == Steps / 4, step == Steps / 2);
+            if (killing)
                 disturbances.Add(new Disturbance(step, KillCoordinator(connection, cluster.State)));
-            if (step == AddAt)
+            if (growing)
             {
                 adding = cluster.AddSiloAsync(cancellation);
                 disturbances.Add(new Disturbance(step, "a silo is added"));
             }
 
-            if (step is KillAt or AddAt)
+            if (killing || growing)
                 say($"step {step}: {disturbances[^1].What}");
         });
         var disturbed = await new ClusterRunHost(cluster.State, "cluster").RunAsync(Request("disturbed", corpus), observer, null, cancellation);
@@ -82,7 +88,7 @@ internal sealed class Proof(string folder, Action<string> say)
     private ProofStep[] SideBySide()
     {
         Dictionary<long, double> one = Losses("undisturbed"), two = Losses("disturbed");
-        return [.. Enumerable.Range(1, Steps / ShownEvery).Select(i => (long)i * ShownEvery).Select(step => new ProofStep(
+        return [.. Enumerable.Range(1, Shown).Select(i => (long)i * Steps / Shown).Select(step => new ProofStep(
             step, one[step], two[step]))];
     }
 

@@ -261,9 +261,7 @@ public sealed partial class StepCoordinator
             return Stored();
         _reading = false;
         if (found is null && _stored is not null)
-        {
             return StopNow($"The store has come back empty: it does not know this run, which has committed {_committed.Steps} steps.", []);
-        }
 
         // Exactly what was there before: nobody has written since. Anything else, an older record too (the store may have lost writes,
         // and another activation gone on from what was left), is for the next activation to settle with the replicas.
