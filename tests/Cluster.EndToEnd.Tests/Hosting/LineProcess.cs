@@ -27,14 +27,21 @@ internal sealed class LineProcess : IAsyncDisposable
     /// <summary>Its exit code.</summary>
     public Task<int> Exited { get; }
 
+    /// <summary>This repository's program, as an argument of dotnet.</summary>
+    public static string Program => typeof(CommandLine).Assembly.Location;
+
     public static LineProcess Start(string program, params IEnumerable<string> arguments) => new(program, arguments);
 
+    /// <summary>With more in its environment.</summary>
+    public static LineProcess Start(IReadOnlyDictionary<string, string?> environment, string program, params IEnumerable<string> arguments) =>
+        new(program, arguments, environment);
+
     /// <summary>This repository's program.</summary>
-    public static LineProcess Cluster(params IEnumerable<string> arguments) => Start("dotnet", arguments.Prepend(typeof(CommandLine).Assembly.Location));
+    public static LineProcess Cluster(params IEnumerable<string> arguments) => Start("dotnet", arguments.Prepend(Program));
 
     /// <summary>The same, with more in its environment.</summary>
     public static LineProcess Cluster(IReadOnlyDictionary<string, string?> environment, params IEnumerable<string> arguments) =>
-        new("dotnet", arguments.Prepend(typeof(CommandLine).Assembly.Location), environment);
+        Start(environment, "dotnet", arguments.Prepend(Program));
 
     /// <summary>Runs this repository's program to its end.</summary>
     public static async Task<(int Code, string Text)> RunAsync(params IEnumerable<string> arguments)

@@ -17,14 +17,17 @@ internal sealed class TestStore : IAsyncDisposable
     private readonly List<IHost> _hosts = [];
     private LineProcess? _process;
 
-    private TestStore(bool isRedis) => _isRedis = isRedis;
+    private readonly string _host;
+
+    private TestStore(bool isRedis, string host = "127.0.0.1") => (_isRedis, _host) = (isRedis, host);
 
     public int Port { get; } = Ports.Free();
 
-    public string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{Port}");
+    public string Address => string.Create(CultureInfo.InvariantCulture, $"{_host}:{Port}");
 
     /// <summary>The real thing, as installed.</summary>
-    public static Task<TestStore> RedisAsync() => new TestStore(isRedis: true).RunAsync();
+    /// <param name="host">The address that it listens on.</param>
+    public static Task<TestStore> RedisAsync(string host = "127.0.0.1") => new TestStore(isRedis: true, host).RunAsync();
 
     /// <summary>The program's hidden verb.</summary>
     public static Task<TestStore> GarnetAsync() => new TestStore(isRedis: false).RunAsync();
@@ -72,7 +75,7 @@ internal sealed class TestStore : IAsyncDisposable
     {
         var port = Port.ToString(CultureInfo.InvariantCulture);
         _process = _isRedis
-            ? LineProcess.Start(RedisFactAttribute.Server!, "--port", port, "--bind", "127.0.0.1", "--dir", _folder, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+            ? LineProcess.Start(RedisFactAttribute.Server!, "--port", port, "--bind", _host, "--protected-mode", "no", "--dir", _folder, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
             : LineProcess.Cluster("store", "--port", port, "--data", _folder);
         await _process.WaitForAsync(_isRedis ? "Ready to accept connections" : "store is up at");
         return this;
