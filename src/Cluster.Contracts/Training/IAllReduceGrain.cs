@@ -84,6 +84,11 @@ public interface IAllReduceGrain : IGrainWithStringKey
     /// Answers when more than that many steps are committed or the job has ended, or after a while with whatever holds then. The results up
     /// to that step are forgotten: whoever asks, and that is one, has written them down.
     /// </summary>
+    /// <param name="after">Steps that are known already.</param>
+    /// <param name="turn">
+    /// The asking driver's turn: whoever asks with a lower one than somebody before, because it hung and was replaced, is told so and
+    /// nothing else. 0 where there is no driver.
+    /// </param>
     [Alias("WaitForProgress"), AlwaysInterleave]
-    Task<CoordinatorProgress> WaitForProgressAsync(long after);
+    Task<CoordinatorProgress> WaitForProgressAsync(long after, long turn = 0);
 }

@@ -137,11 +137,12 @@ public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)
 /// <param name="Stopped">Why the run cannot go on, or null.</param>
 /// <param name="Joined">Replicas taken in after the beginning.</param>
 /// <param name="Stalled">Steps that began late because somebody joined.</param>
+/// <param name="Superseded">Whether another driver has asked since the asker took its turn: it is no longer in charge.</param>
 [GenerateSerializer, Immutable]
 public sealed record CoordinatorProgress(
     [property: Id(0)] long Steps, [property: Id(1)] IReadOnlyList<StepResult> Results, [property: Id(2)] long Generation,
     [property: Id(3)] IReadOnlyList<string> Members, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped,
-    [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0);
+    [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0, [property: Id(9)] bool Superseded = false);
 
 /// <summary>What a replica holds.</summary>
 /// <param name="Steps">Steps applied.</param>

@@ -31,6 +31,10 @@ public sealed record AllReduceState
     /// <summary>Results of committed steps that nobody is known to have written down, oldest first.</summary>
     [Id(2)]
     public IReadOnlyList<StepResult> Untold { get; set; } = [];
+
+    /// <summary>The highest turn of a driver that has asked for progress.</summary>
+    [Id(3)]
+    public long Turn { get; set; }
 }
 
 /// <inheritdoc cref="IAllReduceGrain"/>
@@ -196,9 +200,15 @@ public sealed partial class AllReduceGrain(
     public Task<CoordinatorProgress> GetProgressAsync() => Task.FromResult(Progress([]));
 
     /// <inheritdoc/>
-    public async Task<CoordinatorProgress> WaitForProgressAsync(long after)
+    public async Task<CoordinatorProgress> WaitForProgressAsync(long after, long turn)
     {
+        if (turn < state.State.Turn)
+            return Progress([]) with { Superseded = true };
+        // Stored with the next COMMIT.
+        state.State.Turn = turn;
         await _changed.UntilAsync(() => _coordinator.Committed.Steps > after || _finished || _stopped is not null);
+        if (turn < state.State.Turn)
+            return Progress([]) with { Superseded = true };
         _told = Math.Max(_told, after);
         while (_results.TryPeek(out var oldest) && oldest.Steps <= _told)
             _results.Dequeue();

@@ -67,6 +67,10 @@ public sealed record TrainingRunState
     /// <summary>The last checkpoint when it ended, or null.</summary>
     [Id(11)]
     public CheckpointInfo? Checkpoint { get; set; }
+
+    /// <summary>How often an activation has taken charge: one that hung, was replaced and wakes up has a lower one than the other.</summary>
+    [Id(12)]
+    public long Turn { get; set; }
 }
 
 /// <inheritdoc cref="ITrainingRunGrain"/>
@@ -89,6 +93,7 @@ public sealed partial class TrainingRunGrain(
     private EarlyStop _early = new(0, null, 0);
     private Validation? _validation;
     private CheckpointInfo? _checkpoint;
+    private MetricsFile? _metrics;
     private CoordinatorProgress _progress = Nothing(0);
     private string _state = "failed";
     private string? _reason = "It has not begun.";
@@ -137,6 +142,7 @@ public sealed partial class TrainingRunGrain(
         // With a silo that dies goes its part of the directory, and the activations it knew of: the next one goes on.
         _left = true;
         _wish.Changed();
+        _metrics?.Dispose();
         return Task.CompletedTask;
     }
 
@@ -152,6 +158,7 @@ public sealed partial class TrainingRunGrain(
             BestValidationLoss = request.BestValidationLoss,
             ValidationsWithoutImprovement = request.ValidationsWithoutImprovement,
             Seconds = request.Seconds,
+            Turn = state.State.Turn + 1,
         };
         await state.WriteStateAsync();
         _lines.Clear();
@@ -268,10 +275,24 @@ public sealed partial class TrainingRunGrain(
         _changed.Changed();
     }
 
+    /// <summary>Takes charge: from here on an activation before this one writes nothing and is told nothing.</summary>
+    private async Task TakeOverAsync(RunFolder folder)
+    {
+        state.State.Turn++;
+        await SaveStateAsync();
+        _metrics?.Dispose();
+        _metrics = MetricsFile.Own(folder);
+        var lines = MetricsFile.After(folder, Job.Stage, Job.FirstStep).Skip(_lines.Count).ToArray();
+        _lines.AddRange(lines.Select(RunJson.Line));
+        _recorded = lines.Where(p => p.Loss is not null).Select(p => p.Step).DefaultIfEmpty(_recorded).Max();
+    }
+
     /// <summary>From halt to halt; the state and the reason that it ends with.</summary>
     private async Task<(string State, string? Reason)> TrainAsync(bool resumed)
     {
         var folder = new RunFolder(Job.RunPath);
+        if (resumed)
+            await TakeOverAsync(folder);
         var handled = state.State.HandledHalt;
         // The driver's silo may have died before the job was given to anyone.
         var begun = resumed && (handled > Job.FirstStep || (await Call(() => AllReduce.GetProgressAsync())).Generation > 0);
@@ -331,6 +352,8 @@ public sealed partial class TrainingRunGrain(
     {
         // What an earlier process trained is history: for those who look at the run, not news for those who wait for steps.
         GrainFactory.GetGrain<IRunGrain>(Job.Run).AppendMetricsAsync(MetricsFile.Rewind(folder, Job.Stage, Job.FirstStep)).Ignore();
+        _metrics?.Dispose();
+        _metrics = MetricsFile.Own(folder);
         await Call(() => Schedule.OpenAsync(Job));
         await Call(() => Shards.OpenAsync(Job));
         await Call(() => Checkpoints.OpenAsync(CheckpointsFolder));
@@ -369,9 +392,7 @@ public sealed partial class TrainingRunGrain(
                         "The store has come back empty: it does not know this run.", "Resume from the last checkpoint.");
                 }
 
-                // Another activation is in charge, and goes on.
-                _left = true;
-                DeactivateOnIdle();
+                Leave();
                 throw;
             }
             catch (Exception error) when (!_left)
@@ -380,6 +401,13 @@ public sealed partial class TrainingRunGrain(
                 await Task.Delay(s_storePause);
             }
         }
+    }
+
+    /// <summary>Another activation is in charge, and goes on.</summary>
+    private void Leave()
+    {
+        _left = true;
+        DeactivateOnIdle();
     }
 
     /// <summary>A call to another of the stage's grains, which may be moving.</summary>
@@ -392,7 +420,7 @@ public sealed partial class TrainingRunGrain(
     {
         while (true)
         {
-            var waiting = Call(() => AllReduce.WaitForProgressAsync(_progress.Steps));
+            var waiting = Call(() => AllReduce.WaitForProgressAsync(_progress.Steps, state.State.Turn));
             while (!waiting.IsCompleted)
             {
                 if (state.State.Paused || state.State.Cancelled)
@@ -406,7 +434,14 @@ public sealed partial class TrainingRunGrain(
                 }
             }
 
-            _progress = await waiting;
+            var progress = await waiting;
+            if (progress.Superseded)
+            {
+                Leave();
+                ObjectDisposedException.ThrowIf(_left, this);
+            }
+
+            _progress = progress;
             await RecordAsync(folder);
             if (_progress.Stopped is not null || _progress.Finished)
                 return _progress.Stopped;
@@ -568,7 +603,7 @@ public sealed partial class TrainingRunGrain(
     {
         if (_unwritten.Count == 0)
             return;
-        MetricsFile.Append(folder, _unwritten);
+        _metrics!.Append(_unwritten);
         _unwritten.Clear();
     }
 

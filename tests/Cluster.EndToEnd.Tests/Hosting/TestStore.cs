@@ -81,7 +81,8 @@ internal sealed class TestStore : IAsyncDisposable
         return this;
     }
 
-    private Dictionary<string, string?> Configuration(string name, string cluster) => new(StringComparer.Ordinal)
+    /// <summary>Configuration of a silo of a cluster on this store, with free ports.</summary>
+    public Dictionary<string, string?> Configuration(string name, string cluster) => new(StringComparer.Ordinal)
     {
         ["Orleans:ClusterId"] = cluster,
         ["Orleans:ServiceId"] = cluster,

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Core.Models;
@@ -8,8 +6,8 @@ using Cluster.Core.Randomness;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Shards;
+using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.Silo.Hosting;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
@@ -17,23 +15,21 @@ using Orleans;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>Silos in processes of their own, gradients over real sockets, one of them killed.</summary>
+[Collection(ProcessCollection.Name)]
 public sealed class TwoProcessesTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("cluster").FullName;
-    private readonly int _siloPort = FreePort();
+    private TestStore? _store;
     private IHost? _host;
     private Process? _other;
 
     public async Task InitializeAsync()
     {
-        var builder = Host.CreateApplicationBuilder();
-        builder.Configuration.AddInMemoryCollection(Settings("first", _siloPort));
-        SiloProcess.Configure(builder);
-        _host = builder.Build();
-        await _host.StartAsync();
+        _store = await TestStore.GarnetAsync();
+        _host = await _store.SiloAsync("first", "two-processes");
 
         var start = new ProcessStartInfo("dotnet", [typeof(SiloProcess).Assembly.Location]) { RedirectStandardOutput = true };
-        foreach (var (key, value) in Settings("second", FreePort()))
+        foreach (var (key, value) in _store.Configuration("second", "two-processes"))
             start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
         _other = Process.Start(start)!;
         // The host says so when it has joined; a silo that fails ends its output instead.
@@ -53,8 +49,7 @@ public sealed class TwoProcessesTests : IAsyncLifetime
         if (_other is { HasExited: false })
             _other.Kill();
         _other?.Dispose();
-        await _host!.StopAsync();
-        _host.Dispose();
+        await _store!.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -79,6 +74,27 @@ public sealed class TwoProcessesTests : IAsyncLifetime
         Assert.NotEqual(alone.WeightsSha256, otherSeed.WeightsSha256);
         Assert.Single(progress.Members);
         Assert.True(progress.Generation >= 3, $"two replicas died, but the generation is {progress.Generation}");
+    }
+
+    /// <summary>A driver that hung, was replaced and wakes up must not make the coordinator forget what the other has not heard.</summary>
+    [Fact]
+    public async Task WaitForProgress_LowerTurnThanSomebodyBefore_SupersededAndNothingForgotten()
+    {
+        await Start("turns", Recipe(seed: 7), ["first"], steps: 5, out var coordinator);
+        CoordinatorProgress first;
+        do
+            first = await coordinator.WaitForProgressAsync(0, turn: 2);
+        while (!first.Finished);
+
+        var superseded = await coordinator.WaitForProgressAsync(5, turn: 1);
+        var again = await coordinator.WaitForProgressAsync(2, turn: 2);
+
+        Assert.False(first.Superseded);
+        Assert.True(superseded.Superseded);
+        Assert.Empty(superseded.Results);
+        Assert.False(again.Superseded);
+        Assert.Equal([3, 4, 5], again.Results.Select(result => result.Steps));
+        await coordinator.EndAsync();
     }
 
     private async Task<ReplicaState> Train(string run, Recipe recipe, string[] silos, long steps)
@@ -134,20 +150,5 @@ public sealed class TwoProcessesTests : IAsyncLifetime
             writer.Append([.. Enumerable.Range(0, 20_000).Select(i => (int)random.Below((ulong)i, 512))]);
             writer.Complete();
         }
-    }
-
-    private Dictionary<string, string?> Settings(string name, int siloPort) => new(StringComparer.Ordinal)
-    {
-        ["Cluster:SiloName"] = name,
-        ["Cluster:PrimarySiloPort"] = $"{_siloPort}",
-        ["Orleans:Endpoints:SiloPort"] = $"{siloPort}",
-        ["Orleans:Endpoints:GatewayPort"] = $"{FreePort()}",
-    };
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
