@@ -1,3 +1,4 @@
+using System.Text;
 using Cluster.Inference.Constraints;
 
 namespace Cluster.Inference.Tests.Constraints;
@@ -51,7 +52,7 @@ public class TokenTrieTests
         var person = JsonState.Start(ResponseFormat.JsonSchema("""
             {"type":"object","properties":{"name":{"type":"string"},"b":{"type":"string"}},"required":["name"],"additionalProperties":false}
             """).Grammar);
-        bool Allows(string before, string token) => trie.Allowed(person.Take(System.Text.Encoding.UTF8.GetBytes(before))!) is var mask &&
+        bool Allows(string before, string token) => trie.Allowed(person.Take(Encoding.UTF8.GetBytes(before))!) is var mask &&
             Pieces.IdOf(token) is var id && (mask[id >> 6] >> id & 1) == 1;
 
         Assert.True(Allows("", "{\""));
