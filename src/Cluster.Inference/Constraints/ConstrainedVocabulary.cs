@@ -30,7 +30,7 @@ internal sealed class ConstrainedVocabulary
                 return masks;
             if (_formats.Count == MaxFormats)
                 _formats.Clear();
-            return _formats[format] = new FormatMasks(Trie);
+            return _formats[format] = new FormatMasks(Trie, format.Grammar);
         }
     }
 

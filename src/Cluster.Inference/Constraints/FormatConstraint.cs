@@ -26,7 +26,7 @@ internal sealed class FormatConstraint : ITokenConstraint
         vocabulary.CheckBytes(stops);
         (_tokens, _stops, _masks) = (tokens, stops, vocabulary.Masks(format));
         _allowed = new ulong[vocabulary.Trie.Words];
-        _state = JsonState.Start(format.Grammar);
+        _state = _masks.Start;
     }
 
     /// <inheritdoc/>

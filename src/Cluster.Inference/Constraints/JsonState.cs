@@ -41,6 +41,19 @@ internal sealed class JsonState : IEquatable<JsonState>
         return new JsonState([.. readings[start..]]);
     }
 
+    /// <summary>
+    /// A state that accepts the same next bytes, if no more than so many are asked about. A string that is farther from its bounds is
+    /// always the same one: otherwise each of its characters would lead to a state of its own.
+    /// </summary>
+    public JsonState SeenFrom(int bytes)
+    {
+        // Of several readings, two could become one, and one more could be kept than is kept here.
+        if (_readings is not [{ Phase: Phase.String, Node: StringProduction bounds, Count: var count } reading] || bounds.Max - count <= bytes)
+            return this;
+        var far = count >= bounds.Min ? bounds.Min : bounds.Min - count > bytes ? 0 : count;
+        return far == count ? this : new JsonState([reading with { Count = far }]);
+    }
+
     public bool Equals(JsonState? other) =>
         ReferenceEquals(this, other) || (other is not null && _hash == other._hash && _readings.AsSpan().SequenceEqual(other._readings));
 

@@ -9,7 +9,6 @@ internal sealed class TokenTrie
     // Nodes in the order of a walk that visits a node before what is below it.
     private readonly byte[] _bytes;
     private readonly int[] _levels, _ends, _firstTokens, _tokens;
-    private readonly int _height;
 
     /// <param name="tokens">The vocabulary. Ids without bytes, special tokens, are not in the tree.</param>
     public TokenTrie(ITokenText tokens)
@@ -33,7 +32,7 @@ internal sealed class TokenTrie
                 firstTokens.Add(i);
             }
 
-            _height = Math.Max(_height, path.Count);
+            LongestToken = Math.Max(LongestToken, path.Count);
         }
 
         Close(0);
@@ -50,6 +49,9 @@ internal sealed class TokenTrie
 
     /// <summary>Ids are below this.</summary>
     public int Count { get; }
+
+    /// <summary>Bytes of the longest token.</summary>
+    public int LongestToken { get; }
 
     /// <summary>Words of 64 bits in a mask.</summary>
     public int Words => (Count + 63) / 64;
@@ -73,7 +75,7 @@ internal sealed class TokenTrie
         var readings = new Readings();
         readings.Add(state.Readings);
         // Where the readings after so many bytes begin.
-        var starts = new int[_height + 2];
+        var starts = new int[LongestToken + 2];
         starts[1] = readings.Count;
         for (var node = 0; node < _bytes.Length;)
         {

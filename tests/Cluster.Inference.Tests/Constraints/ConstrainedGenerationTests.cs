@@ -187,14 +187,14 @@ public class ConstrainedGenerationTests
     [Fact]
     public void Masks_MoreThanAreKept_SameAnswers()
     {
-        var masks = new FormatMasks(new TokenTrie(Pieces.All));
         var trie = new TokenTrie(Pieces.All);
-        var state = JsonState.Start(ResponseFormat.JsonSchema("""{"type":"string","maxLength":2000}""").Grammar).Take("\""u8)!;
+        var masks = new FormatMasks(trie, ResponseFormat.JsonSchema("""{"type":"array","items":{"const":1},"maxItems":2000}""").Grammar);
+        var state = masks.Start.Take("["u8)!;
         for (var i = 0; i < FormatMasks.MaxMasks + 10; i++)
         {
             Assert.Equal(trie.Allowed(state), masks.Of(state));
             Assert.Equal(trie.Allowed(state), masks.Of(state));
-            state = state.Take("a"u8)!;
+            state = state.Take(i == 0 ? "1"u8 : ",1"u8)!;
         }
 
         Assert.Equal(10, masks.Count);
@@ -203,11 +203,54 @@ public class ConstrainedGenerationTests
     [Fact]
     public void Masks_SameStateAgain_ComputedOnce()
     {
-        var masks = new FormatMasks(new TokenTrie(Pieces.All));
-        var start = JsonState.Start(ResponseFormat.JsonSchema("""{"type":"array","items":{"type":"string"}}""").Grammar);
+        var masks = new FormatMasks(new TokenTrie(Pieces.All), ResponseFormat.JsonSchema("""{"type":"array","items":{"type":"string"}}""").Grammar);
         foreach (var text in (string[])["[\"", "[\"abc", "[\"abc\",\"", "[\"é\", \"x", "[\"a\",\n    \"b\",\""])
-            masks.Of(start.Take(Encoding.UTF8.GetBytes(text))!);
+            masks.Of(masks.Start.Take(Encoding.UTF8.GetBytes(text))!);
         Assert.Equal(1, masks.Count);
+    }
+
+    [Theory]
+    [InlineData(0, 100)]
+    [InlineData(40, 100)]
+    [InlineData(40, 45)]
+    [InlineData(3, 3)]
+    [InlineData(60, int.MaxValue)]
+    public void Masks_StringFarFromItsBounds_SharedWithoutAChange(int min, int max)
+    {
+        var trie = new TokenTrie(Pieces.All);
+        var schema = max == int.MaxValue ? $$"""{"type":"string","minLength":{{min}}}""" : $$"""{"type":"string","minLength":{{min}},"maxLength":{{max}}}""";
+        var masks = new FormatMasks(trie, ResponseFormat.JsonSchema(schema).Grammar);
+        var state = masks.Start.Take("\""u8)!;
+        for (var i = 0; i <= Math.Min(max, 110); i++)
+        {
+            Assert.Equal(trie.Allowed(state), masks.Of(state));
+            if (i < max)
+            {
+                Assert.Equal(trie.Allowed(state.Take([0xE6])!), masks.Of(state.Take([0xE6])!));
+                state = state.Take(i % 2 == 0 ? "a"u8 : "é"u8)!;
+            }
+        }
+
+        // Each bound is felt from as far as the longest token reaches.
+        Assert.True(masks.Count <= 4 * (trie.LongestToken + 2), $"{masks.Count} masks");
+    }
+
+    [Fact]
+    public void Masks_EqualFormats_Shared()
+    {
+        var tokens = new Pieces();
+        for (var i = 0; i < 3; i++)
+        {
+            var constraint = new FormatConstraint(ResponseFormat.JsonSchema("""{"const":1}"""), tokens, [Pieces.End]);
+            constraint.Allowed();
+            Assert.True(constraint.Take('1'));
+            constraint.Allowed();
+        }
+
+        Assert.Equal(2, ConstrainedVocabulary.Of(tokens).Masks(ResponseFormat.JsonSchema("""{"const":1}""")).Count);
+        for (var i = 0; i < ConstrainedVocabulary.MaxFormats; i++)
+            ConstrainedVocabulary.Of(tokens).Masks(ResponseFormat.JsonSchema($$"""{"const":{{i + 2}}}"""));
+        Assert.Equal(0, ConstrainedVocabulary.Of(tokens).Masks(ResponseFormat.JsonSchema("""{"const":1}""")).Count);
     }
 
     [Fact]

@@ -6,6 +6,8 @@ namespace Cluster.Inference.Tests.Constraints;
 
 public class JsonSchemaCompilerTests
 {
+    public static TheoryData<string> Names() => Schemas.Names();
+
     public static TheoryData<string, string> Bad() => new()
     {
         { """{"type":"string","pattern":"a+"}""", "response_format has the keyword pattern at #, which is not supported." },
@@ -139,6 +141,7 @@ public class JsonSchemaCompilerTests
     [InlineData("""{"type":"integer","enum":[1.0,"a",2]}""", "1.0 2", "1 \"a\"")]
     [InlineData("""{"const":null}""", "null", "1")]
     [InlineData("""{"type":["number","integer"]}""", "1.5 1", "\"a\"")]
+    [InlineData("""{"properties":{"a\"b":{"const":1}},"additionalProperties":true}""", """{"a\"b":1} {"ab":2} {"a\"b":1,"a":2}""", """{"a\"b":2} {"a\u0022b":2} {"a\n":2}""")]
     [InlineData("""{"properties":{}}""", "{}", "{\"a\":1} 1")]
     [InlineData("""{"$defs":{"a b/c":{"type":"null"}},"$ref":"#/$defs/a%20b~1c"}""", "null", "1")]
     public void Compile_SmallSchema_AcceptsAndRefuses(string schema, string accepted, string refused)
@@ -156,6 +159,30 @@ public class JsonSchemaCompilerTests
         Assert.Null(State(schema, new string('[', 62) + "[{"));
         Assert.NotNull(State(schema, new string('[', 61) + "[{\"a\":[]"));
         Assert.Null(State(schema, new string('[', 64) + "["));
+    }
+
+    /// <summary>Nests as deep as it can, in every schema, and then ends what is open: nothing that was begun is without an end.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Take_NestedAsDeepAsCanBe_CanBeEnded(string name)
+    {
+        static JsonState Go(JsonState state, string wished)
+        {
+            foreach (var b in Encoding.UTF8.GetBytes(wished).Concat(Enumerable.Range(0x21, 0xD0).Select(b => (byte)b)))
+            {
+                if (state.Take([b]) is { } next)
+                    return next;
+            }
+
+            throw new InvalidOperationException("nothing can follow");
+        }
+
+        var state = JsonState.Start(ResponseFormat.JsonSchema(Schemas.Text(name)).Grammar);
+        for (var i = 0; i < 400 && !state.IsComplete; i++)
+            state = Go(state, "[{,:\"acn");
+        for (var i = 0; i < 5_000 && !state.IsComplete; i++)
+            state = Go(state, "\"]}:0");
+        Assert.True(state.IsComplete);
     }
 
     [Fact]
