@@ -52,7 +52,8 @@ internal sealed class ConstrainedVocabulary
                 found |= !stops.Contains(id);
             if (!found)
             {
-                throw new UserErrorException($"response_format needs a token for each byte of JSON text; the vocabulary has none for 0x{b:X2} that is not a stop token.",
+                throw new UserErrorException(
+                    $"response_format needs a token for each byte of JSON text; the vocabulary has none for 0x{b:X2} that is not a stop token.",
                     "Use a byte-level tokenizer, and stop tokens that have no text.");
             }
         }

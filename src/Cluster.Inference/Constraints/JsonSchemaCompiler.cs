@@ -8,8 +8,7 @@ namespace Cluster.Inference.Constraints;
 
 /// <summary>
 /// Compiles the subset: type, properties, required, additionalProperties, items, minItems, maxItems, enum, const, anyOf, minLength,
-/// maxLength, $ref to "#" or "#/$defs/NAME". Documents of the grammar fit the schema; where the schema leaves a choice the grammar
-/// is the narrower one:
+/// maxLength, $ref to "#" or "#/$defs/NAME". Documents of the grammar fit the schema; the grammar may be the narrower of the two:
 /// declared properties come in their order, others after them; an object that declares properties has no others unless
 /// additionalProperties is given; integers have neither fraction nor exponent; where no type is given, keywords of one type imply it;
 /// values of enum and const and names of properties have one spelling. Keywords of a type that a schema does not allow say nothing.
@@ -75,7 +74,8 @@ internal sealed class JsonSchemaCompiler
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
-            throw new UserErrorException($"{Field} is a schema that is not JSON: {error.Message}", "Give a JSON object, for example {\"type\": \"object\"}.", error);
+            throw new UserErrorException($"{Field} is a schema that is not JSON: {error.Message}",
+                "Give a JSON object, for example {\"type\": \"object\"}.", error);
         }
     }
 
@@ -105,11 +105,15 @@ internal sealed class JsonSchemaCompiler
         foreach (var shape in _shapes)
         {
             if (shape.Height == Production.Endless)
-                throw new UserErrorException($"{Field} has a schema at {shape.At} that only endless documents fit.", "Give its recursion an end: an optional property, an array that may be empty, or another choice in anyOf.");
+            {
+                throw new UserErrorException($"{Field} has a schema at {shape.At} that only endless documents fit.",
+                    "Give its recursion an end: an optional property, an array that may be empty, or another choice in anyOf.");
+            }
         }
 
         if (_root.Height > JsonGrammar.MaxDepth)
-            throw new UserErrorException($"{Field} has a schema whose documents nest {_root.Height} levels deep.", $"Ask for at most {JsonGrammar.MaxDepth}.");
+            throw new UserErrorException($"{Field} has a schema whose documents nest {_root.Height} levels deep.",
+                $"Ask for at most {JsonGrammar.MaxDepth}.");
         return new JsonGrammar(_root);
     }
 
@@ -146,7 +150,8 @@ internal sealed class JsonSchemaCompiler
             if (keyword == "$defs")
                 throw new UserErrorException($"{Field} has the keyword $defs at {at}.", "Define all schemas at the root.");
             if (!s_keywords.Contains(keyword, StringComparer.Ordinal))
-                throw new UserErrorException($"{Field} has the keyword {keyword} at {at}, which is not supported.", $"Use only {string.Join(", ", s_keywords)}.");
+                throw new UserErrorException($"{Field} has the keyword {keyword} at {at}, which is not supported.",
+                    $"Use only {string.Join(", ", s_keywords)}.");
         }
 
         if (schema.TryGetProperty("$ref", out var reference))
@@ -176,7 +181,10 @@ internal sealed class JsonSchemaCompiler
     private static void Alone(string keyword, List<string> keywords, string at, string? beside = null)
     {
         if (keywords.Find(k => k != keyword && k != beside) is { } other)
-            throw new UserErrorException($"{Field} has the keyword {other} beside {keyword} at {at}, which is not supported.", $"Move {other} into the schemas that {keyword} gives, or leave it out.");
+        {
+            throw new UserErrorException($"{Field} has the keyword {other} beside {keyword} at {at}, which is not supported.",
+                $"Move {other} into the schemas that {keyword} gives, or leave it out.");
+        }
     }
 
     private Shape Referred(JsonElement reference, string at)
@@ -198,7 +206,8 @@ internal sealed class JsonSchemaCompiler
         if (!schema.TryGetProperty("type", out var given))
             return null;
         var list = given.ValueKind == JsonValueKind.Array ? given.EnumerateArray().ToArray() : [given];
-        if (list.Length == 0 || list.Any(t => t.ValueKind != JsonValueKind.String || !s_types.Contains(t.GetString(), StringComparer.Ordinal)))
+        if (list.Length == 0 ||
+            list.Any(t => t.ValueKind != JsonValueKind.String || !s_types.Contains(t.GetString(), StringComparer.Ordinal)))
             throw Bad("type", at, $"one or a list of {string.Join(", ", s_types)}", given);
         return [.. list.Select(t => t.GetString()!)];
     }
@@ -259,11 +268,16 @@ internal sealed class JsonSchemaCompiler
         {
             if (declared.ValueKind != JsonValueKind.Object)
                 throw Bad("properties", at, "an object of schemas", declared);
-            properties = [.. declared.EnumerateObject().Select(p => new Property(p.Name, Of(p.Value, Under($"{at}/properties", p.Name)), required.Remove(p.Name)))];
+            properties = [.. declared.EnumerateObject().Select(p =>
+                new Property(p.Name, Of(p.Value, Under($"{at}/properties", p.Name)), required.Remove(p.Name)))];
         }
 
-        if (required.Count > 0)
-            throw new UserErrorException($"{Field} requires the property \"{required.Min(StringComparer.Ordinal)}\" at {at}, which properties does not declare.", "Declare it, with true if any value will do.");
+        if (required.Min(StringComparer.Ordinal) is { } missing)
+        {
+            throw new UserErrorException($"{Field} requires the property \"{missing}\" at {at}, which properties does not declare.",
+                "Declare it, with true if any value will do.");
+        }
+
         Shape? additional;
         if (!schema.TryGetProperty("additionalProperties", out var others))
             additional = declares ? null : Any();
@@ -307,7 +321,8 @@ internal sealed class JsonSchemaCompiler
             throw Bad(keyword, shape.At, "an array of at least one value", given);
         var number = 0;
         // One trie for each height: a value begins only where its levels are left.
-        foreach (var values in (keyword == "enum" ? [.. given.EnumerateArray()] : new[] { given }).Where(v => Fits(v, types)).GroupBy(JsonSpelling.Height))
+        JsonElement[] all = keyword == "enum" ? [.. given.EnumerateArray()] : [given];
+        foreach (var values in all.Where(v => Fits(v, types)).GroupBy(JsonSpelling.Height))
         {
             var root = new ByteTrie();
             foreach (var value in values)
@@ -316,7 +331,10 @@ internal sealed class JsonSchemaCompiler
         }
 
         if (number == 0)
-            throw new UserErrorException($"{Field} has {keyword} at {shape.At} with no value of the type {string.Join(" or ", types)}.", "Give such a value, or leave the type out.");
+        {
+            throw new UserErrorException($"{Field} has {keyword} at {shape.At} with no value of the type {string.Join(" or ", types)}.",
+                "Give such a value, or leave the type out.");
+        }
     }
 
     private static bool Fits(JsonElement value, HashSet<string> types) => value.ValueKind switch
@@ -366,7 +384,10 @@ internal sealed class JsonSchemaCompiler
             }
 
             if (productions.Count > JsonGrammar.MaxReadings)
-                throw new UserErrorException($"{Field} has a schema at {shape.At} with more than {JsonGrammar.MaxReadings} alternatives.", "Give fewer; the values of an enum count as one.");
+            {
+                throw new UserErrorException($"{Field} has a schema at {shape.At} with more than {JsonGrammar.MaxReadings} alternatives.",
+                    "Give fewer; the values of an enum count as one.");
+            }
         }
 
         return [.. productions];

@@ -201,7 +201,8 @@ internal sealed class Readings
         switch (frame.Production)
         {
             case ArrayProduction array:
-                if (b == ',' && frame.Count < array.Max && array.Items.Height <= Levels(frame))
+                // Levels are left for another value, as they were for the one before.
+                if (b == ',' && frame.Count < array.Max)
                     Add(new Reading(Phase.Value, frame.With(Counted(array, frame.Count)), array.Items));
                 else if (b == ']' && frame.Count >= array.Min)
                     Add(new Reading(Phase.AfterValue, frame.Outer));

@@ -33,6 +33,8 @@ internal static class Schemas
         ["pairs"] = """{"type":"array","items":{"type":"array","items":{"type":["integer","string"],"maxLength":2},"minItems":2,"maxItems":2},"minItems":1,"maxItems":3}""",
         ["ambiguous"] = """{"$defs":{"x":{"anyOf":[{"type":"array","items":{"$ref":"#/$defs/x"}},{"type":"array","items":{"$ref":"#/$defs/x"},"maxItems":2},{"type":"null"}]}},"$ref":"#/$defs/x"}""",
         ["deep"] = """{"type":"array","items":{"anyOf":[{"$ref":"#"},{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"],"additionalProperties":false}]},"maxItems":2}""",
+        ["deep properties"] = """{"type":"object","properties":{"a":{"$ref":"#"},"c":{"type":"null"}},"additionalProperties":{"$ref":"#"}}""",
+        ["deep optional"] = """{"type":"object","properties":{"a":{"$ref":"#"}}}""",
         ["number"] = """{"type":"number"}""",
     };
 
