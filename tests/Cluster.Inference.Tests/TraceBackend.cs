@@ -10,7 +10,7 @@ namespace Cluster.Inference.Tests;
 /// it, read from their blocks, and of how it was computed — unless prefill and decode are to agree. One token in a wrong block, one block
 /// that was overwritten or computed in another way, and all logits after it are others.
 /// </summary>
-internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int context, bool prefillEqualsDecode) : IDecodeBackend
+internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int context, bool prefillEqualsDecode, int vocabulary = 24) : IDecodeBackend
 {
     private readonly ulong[] _storage = new ulong[blocks * blockTokens];
     private float[] _logits = [];
@@ -29,7 +29,7 @@ internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int c
 
     public bool Disposed { get; private set; }
 
-    public ModelShape Shape { get; } = new ModelShape { Context = context, Vocabulary = 24 }.Resolved();
+    public ModelShape Shape { get; } = new ModelShape { Context = context, Vocabulary = vocabulary }.Resolved();
 
     public int PrefillChunk => chunk;
 

@@ -2,6 +2,7 @@
 // whether the reply is over. Does not know: backends, caches, batches — a scheduler of many requests keeps one of these for each.
 using System.Runtime.InteropServices;
 using Cluster.Core.Errors;
+using Cluster.Inference.Constraints;
 using Cluster.Inference.Sampling;
 
 namespace Cluster.Inference.Generation;
@@ -12,6 +13,7 @@ public sealed class GenerationState
     private readonly GenerationOptions _options;
     private readonly ITokenText _tokens;
     private readonly ReplyText _text;
+    private readonly ITokenConstraint? _constraint;
     private readonly List<int> _ids;
     private readonly ulong _request;
     private readonly int _promptLength, _context;
@@ -25,7 +27,7 @@ public sealed class GenerationState
     /// The reply so far, if it was begun elsewhere; it goes on as if it had not been interrupted. The text of these ids is not given again.
     /// </param>
     /// <exception cref="UserErrorException">The prompt is empty, leaves no room for a reply or holds an unknown id; the reply is over
-    /// already; or an option is out of range.</exception>
+    /// already or has not the format; an option is out of range; or the vocabulary cannot write the format.</exception>
     public GenerationState(ReadOnlySpan<int> prompt, GenerationOptions options, ITokenText tokens, int context, ulong request = 0,
         ReadOnlySpan<int> emitted = default)
     {
@@ -40,6 +42,7 @@ public sealed class GenerationState
 
         (_options, _tokens, _request, _context, _promptLength) = (options, tokens, request, context, prompt.Length);
         _text = new ReplyText(options.StopStrings);
+        _constraint = options.Format is { } format ? new FormatConstraint(format, tokens, options.StopTokens) : null;
         _ids = [.. prompt];
         foreach (var id in emitted)
         {
@@ -68,7 +71,8 @@ public sealed class GenerationState
     {
         if (Finish is { } finish)
             throw new InvalidOperationException($"the reply is over ({finish})");
-        var (id, logProbability, top) = sampler.Choose(logits[.._tokens.Count], Ids, _options, _request, _ids.Count, _promptLength);
+        var (id, logProbability, top) = sampler.Choose(logits[.._tokens.Count], Ids, _options, _request, _ids.Count, _promptLength,
+            _constraint is null ? default : _constraint.Allowed());
         var text = Take(id);
         return new GeneratedToken(id, logProbability, text, Finish, top);
     }
@@ -88,6 +92,12 @@ public sealed class GenerationState
         }
         else
         {
+            if (_constraint is not null && !_constraint.Take(id))
+            {
+                throw new UserErrorException($"The reply so far leaves response_format with its token {Reply.Length}, the id {id}.",
+                    "Continue a reply with the format that it was begun with.");
+            }
+
             text = _text.Append(_tokens.Bytes(id));
             if (_text.Stopped)
                 Finish = FinishReason.Stop;

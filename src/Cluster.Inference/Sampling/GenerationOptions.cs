@@ -1,13 +1,14 @@
 using System.Collections.ObjectModel;
 using Cluster.Core.Errors;
 using Cluster.Core.Randomness;
+using Cluster.Inference.Constraints;
 
 namespace Cluster.Inference.Sampling;
 
 /// <summary>
-/// How a reply is drawn and when it ends. The defaults draw from the model's distribution as it is. In this order: penalties
-/// (repetition, then frequency and presence) and bias change the logits, temperature divides them, and min-p, top-k and top-p choose
-/// which tokens are drawn from.
+/// How a reply is drawn and when it ends. The defaults draw from the model's distribution as it is. In this order: the format rules
+/// tokens out, penalties (repetition, then frequency and presence) and bias change the logits, temperature divides them, and min-p,
+/// top-k and top-p choose which tokens are drawn from.
 /// </summary>
 public sealed record GenerationOptions
 {
@@ -74,6 +75,13 @@ public sealed record GenerationOptions
     /// <summary>Strings that end the reply where they first appear in its text; not part of it. At most 16, of 1–256 chars.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
+    /// <summary>
+    /// The form that the reply must have, null for none: tokens that leave it are not drawn, whatever their logits. It is complete if the
+    /// reply ends with a stop token; a reply that ends with its length or a stop string is the beginning of such a form.
+    /// Needs <see cref="StopTokens"/>, which come only then.
+    /// </summary>
+    public ResponseFormat? Format { get; init; }
+
     /// <summary>With request number and position, decides every draw.</summary>
     public ulong Seed { get; init; }
 
@@ -118,6 +126,8 @@ public sealed record GenerationOptions
         CheckList("stop", $"a list of {StopStrings.Count} strings", StopStrings.Count <= MaxStops, $"Give at most {MaxStops}.");
         foreach (var stop in StopStrings)
             CheckList("stop", $"a list with a string of {stop.Length} chars", stop.Length is >= 1 and <= MaxStopLength, $"Give strings of 1 to {MaxStopLength} chars.");
+
+        CheckList("stop_tokens", "empty beside response_format", Format is null || StopTokens.Count > 0, "Give the token that ends a reply: nothing else may follow a complete document.");
 
         static void Check(string field, double value, bool holds, string remedy) =>
             CheckList(field, FormattableString.Invariant($"{value}"), holds, remedy);

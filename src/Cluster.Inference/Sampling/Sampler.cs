@@ -12,7 +12,8 @@ namespace Cluster.Inference.Sampling;
 /// <summary>A token that was chosen.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="LogProbability">
-/// Natural logarithm of its probability under the model itself: before penalties, bias, temperature, min-p, top-k and top-p.
+/// Natural logarithm of its probability under the model itself: before what is not allowed is ruled out, and before penalties, bias,
+/// temperature, min-p, top-k and top-p.
 /// </param>
 /// <param name="Top">The most probable tokens under the model itself, the first one first; null unless asked for.</param>
 public readonly record struct SampledToken(int Id, float LogProbability, IReadOnlyList<TokenLogProbability>? Top = null);
@@ -23,8 +24,8 @@ public readonly record struct SampledToken(int Id, float LogProbability, IReadOn
 public readonly record struct TokenLogProbability(int Id, float LogProbability);
 
 /// <summary>
-/// Chooses tokens: penalties (repetition, then frequency and presence), then bias, then temperature, then min-p and top-k, then top-p,
-/// then one draw by inversion of the cumulative distribution in order of ids. "More probable" is the total order by (penalised logit descending, id ascending), so ties have one
+/// Chooses tokens: what is not allowed is ruled out, then penalties (repetition, then frequency and presence), then bias, then temperature,
+/// then min-p and top-k, then top-p, then one draw by inversion of the cumulative distribution in order of ids. "More probable" is the total order by (penalised logit descending, id ascending), so ties have one
 /// outcome. Holds buffers only: one thread at a time, and no call leaves a trace in the next.
 /// </summary>
 public sealed unsafe class Sampler : IDisposable
@@ -55,9 +56,11 @@ public sealed unsafe class Sampler : IDisposable
     /// <param name="request">Which stream of random numbers: replies with different numbers are independent.</param>
     /// <param name="position">Where in the stream: the place of the new token in its sequence.</param>
     /// <param name="promptLength">How many of the history's ids are the prompt's: frequency and presence penalties count the others.</param>
-    /// <exception cref="UserErrorException">The logits hold NaN or +∞, or only −∞: the model's weights are damaged or have diverged.</exception>
+    /// <param name="allowed">One bit for each id, the lowest of the first word for id 0: those that may be drawn; empty for all.</param>
+    /// <exception cref="UserErrorException">The logits hold NaN or +∞, or only −∞: the model's weights are damaged or have diverged. Or
+    /// they are −∞ for all that is allowed.</exception>
     public SampledToken Choose(ReadOnlySpan<float> logits, ReadOnlySpan<int> history, GenerationOptions options, ulong request, long position,
-        int promptLength = 0)
+        int promptLength = 0, ReadOnlySpan<ulong> allowed = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (logits.Length != _vocabulary)
@@ -70,8 +73,13 @@ public sealed unsafe class Sampler : IDisposable
             throw new UserErrorException("The model's logits are not numbers.", "Its weights are damaged or training has diverged: load an earlier checkpoint.");
 
         var alternatives = options.TopLogProbabilities > 0 ? Alternatives(options.TopLogProbabilities, logSumExp) : null;
-        if (Change(history, history[promptLength..], options))
+        var restricted = !allowed.IsEmpty;
+        if (restricted)
+            Restrict(allowed);
+        if (Change(history, history[promptLength..], options) || restricted)
             top = Top();
+        if (restricted && float.IsNegativeInfinity(_logits[top]))
+            throw new UserErrorException("The model gives no token that response_format allows a probability.", "Ask without the format.");
 
         var id = options.Temperature == 0 ? top : Draw(top, options, new CounterRandom(options.Seed, RandomPurpose.TokenSampling, request).Double((ulong)position));
         return new SampledToken(id, (float)(logits[id] - logSumExp), alternatives);
@@ -111,6 +119,18 @@ public sealed unsafe class Sampler : IDisposable
         }
 
         return sum;
+    }
+
+    /// <summary>−∞ for what is not allowed.</summary>
+    private void Restrict(ReadOnlySpan<ulong> allowed)
+    {
+        if (allowed.Length != (_vocabulary + 63) / 64)
+            throw new ArgumentException($"{allowed.Length} words of 64 bits for {_vocabulary} ids", nameof(allowed));
+        for (var id = 0; id < _vocabulary; id++)
+        {
+            if ((allowed[id >> 6] >> id & 1) == 0)
+                _logits[id] = float.NegativeInfinity;
+        }
     }
 
     /// <summary>Penalties and bias; returns whether there were any.</summary>

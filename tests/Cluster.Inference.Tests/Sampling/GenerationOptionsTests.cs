@@ -1,4 +1,5 @@
 using Cluster.Core.Errors;
+using Cluster.Inference.Constraints;
 using Cluster.Inference.Sampling;
 
 namespace Cluster.Inference.Tests.Sampling;
@@ -26,6 +27,7 @@ public class GenerationOptionsTests
         { "logit_bias is 100.5 for the id 3.", new() { LogitBias = new Dictionary<int, double> { [3] = 100.5 } } },
         { "stop_tokens is a list with the id 80.", new() { StopTokens = [80] } },
         { "stop_tokens is a list of 17 ids.", new() { StopTokens = new int[17] } },
+        { "stop_tokens is empty beside response_format.", new() { Format = ResponseFormat.JsonObject } },
         { "stop is a list of 1000 strings.", new() { StopStrings = [.. Enumerable.Repeat("a", 1_000)] } },
         { "stop is a list with a string of 0 chars.", new() { StopStrings = [""] } },
     };
@@ -47,6 +49,8 @@ public class GenerationOptionsTests
             TopLogProbabilities = 20,
             Choices = 16,
             LogitBias = new Dictionary<int, double> { [0] = -100, [79] = 100 },
+            Format = ResponseFormat.JsonSchema("{}"),
+            StopTokens = [0],
         }.Validate(80);
         new GenerationOptions { MaxTokens = 1_048_576, Temperature = 100, TopK = int.MaxValue, TopP = 1e-9, StopTokens = [79], StopStrings = [new string('a', 256)] }.Validate(80);
     }
@@ -64,5 +68,15 @@ public class GenerationOptionsTests
         ];
         Assert.Equal(seeds.Length, seeds.Distinct().Count());
         Assert.Equal(seeds[2], options.OfChoice(2, 9).Seed);
+    }
+
+    [Fact]
+    public void Format_SameSchema_Equal()
+    {
+        var format = ResponseFormat.JsonSchema("""{"type":"object"}""");
+        Assert.Equal(ResponseFormat.JsonObject, format);
+        Assert.Equal(ResponseFormat.JsonObject.GetHashCode(), format.GetHashCode());
+        Assert.NotEqual(format, ResponseFormat.JsonSchema("{}"));
+        Assert.Equal("{}", ResponseFormat.JsonSchema("{}").Schema);
     }
 }

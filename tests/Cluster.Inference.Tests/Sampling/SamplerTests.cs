@@ -41,6 +41,50 @@ public class SamplerTests
     }
 
     [Fact]
+    public void Choose_SomeAllowed_AsIfTheOthersWereImpossible()
+    {
+        var logits = new float[200];
+        new CounterRandom(1, RandomPurpose.Synthetic, 0).Normal(logits, 3);
+        var logSumExp = Math.Log(logits.Sum(l => Math.Exp(l)));
+        var best = Array.IndexOf(logits, logits.Max());
+        using var sampler = new Sampler(logits.Length);
+        GenerationOptions[] cases =
+        [
+            new() { Temperature = 0 }, new(), new() { Temperature = 0.7, TopK = 5 }, new() { TopP = 0.9 }, new() { MinP = 0.2 }, new() { TopK = 150, TopP = 0.8, Temperature = 1.5 },
+            new() { RepetitionPenalty = 1.3, PresencePenalty = 1, LogitBias = new Dictionary<int, double> { [best] = 100, [3] = 2 }, TopLogProbabilities = 2 },
+        ];
+        for (var position = 0; position < 200; position++)
+        {
+            // Without the most probable one; at last only one is left.
+            var random = new CounterRandom(2, RandomPurpose.Synthetic, (ulong)position);
+            bool[] allows = [.. Enumerable.Range(0, 200).Select(id => id != best && (id == 77 || random.Below((ulong)id, 200) >= (ulong)position))];
+            var allowed = new ulong[4];
+            for (var id = 0; id < 200; id++)
+                allowed[id / 64] |= allows[id] ? 1UL << id % 64 : 0;
+            float[] masked = [.. logits.Select((l, id) => allows[id] ? l : float.NegativeInfinity)];
+            foreach (var options in cases)
+            {
+                var chosen = sampler.Choose(logits, [5, 5, 77], options, 0, position, 1, allowed);
+                Assert.Equal(Naive(masked, [5, 5, 77], options, 0, position, 1), chosen.Id);
+                Assert.True(allows[chosen.Id]);
+                Assert.Equal(logits[chosen.Id] - logSumExp, chosen.LogProbability, 1e-4);
+                Assert.Equal(options.TopLogProbabilities > 0 ? best : null, chosen.Top?[0].Id);
+            }
+        }
+    }
+
+    [Fact]
+    public void Choose_AllowedOnesAreImpossible_SaysSo()
+    {
+        using var sampler = new Sampler(3);
+        float[] logits = [1, float.NegativeInfinity, 2];
+        Assert.Equal("The model gives no token that response_format allows a probability.",
+            Assert.Throws<UserErrorException>(() => sampler.Choose(logits, [], s_greedy, 0, 0, 0, [0b010])).What);
+        Assert.Equal(0, sampler.Choose(logits, [], s_greedy, 0, 0, 0, [0b011]).Id);
+        Assert.Throws<ArgumentException>(() => sampler.Choose(logits, [], s_greedy, 0, 0, 0, [1, 1]));
+    }
+
+    [Fact]
     public void Choose_LargeVocabulary_EqualsNaiveReference()
     {
         var logits = new float[8_190];
