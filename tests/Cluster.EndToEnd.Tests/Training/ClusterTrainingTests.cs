@@ -20,17 +20,16 @@ namespace Cluster.EndToEnd.Tests.Training;
 public sealed class ClusterTrainingTests : IDisposable
 {
     private const int Steps = 400;
-    private readonly string _root = Directory.CreateTempSubdirectory("cluster-kill-").FullName;
+    private readonly SmallRun _run = new();
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _run.Dispose();
 
     [Fact]
     public async Task Train_CoordinatorKilledSiloHangsAnotherIsAdded_SameWeightsAsUndisturbed()
     {
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone", replicas: 1), new QuietObserver(), Ports.Free(), CancellationToken.None);
+        var undisturbed = await new EmbeddedRunHost().RunAsync(_run.Request("alone", Steps), new QuietObserver(), Ports.Free(), CancellationToken.None);
 
-        var runs = Path.Combine(_root, "runs");
+        var runs = _run.Runs;
         await using var up = LineProcess.Cluster("up", "--silos", "3", "--faults", "--runs", runs);
         await up.WaitForAsync("Ctrl-C ends it");
         var state = new ClusterFolder(runs).Running("cluster");
@@ -77,7 +76,7 @@ public sealed class ClusterTrainingTests : IDisposable
                 }
             },
         };
-        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(Request("disturbed", replicas: 1), observer, null, CancellationToken.None);
+        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(_run.Request("disturbed", Steps), observer, null, CancellationToken.None);
 
         // Were nobody killed and nobody evicted, equal weights would say nothing.
         await up.WaitForAsync($"{victim!.Name} was killed (signal 9)");
@@ -100,26 +99,8 @@ public sealed class ClusterTrainingTests : IDisposable
     }
 
     private List<(long Step, double? Loss, double? Norm, double? LearningRate, long Tokens)> Trained(string run) =>
-        [.. RunJson.ReadLines<MetricPoint>(Folder(run).Metrics).Where(p => p is { Stage: StageNames.Pretraining, Loss: not null })
+        [.. RunJson.ReadLines<MetricPoint>(_run.Folder(run).Metrics).Where(p => p is { Stage: StageNames.Pretraining, Loss: not null })
             .Select(p => (p.Step, p.Loss, p.GradientNorm, p.LearningRate, p.Tokens))];
-
-    private RunFolder Folder(string name) => new(Path.Combine(_root, "runs", name));
-
-    private RunRequest Request(string name, int replicas) => new()
-    {
-        Folder = Folder(name),
-        Recipe = new Recipe
-        {
-            Name = "small",
-            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
-            Training = new TrainingRecipe { Steps = Steps, Lanes = 4, MicroBatch = 2, LearningRate = 1e-3, EvaluateEvery = 100, CheckpointEvery = 150, Precision = Precision.Fp32 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
-        CorpusPath = Path.Combine(_root, "corpus"),
-        Replicas = replicas,
-        Silos = ["local"],
-    };
 
     private static void Signal(string signal, int pid)
     {

@@ -1,12 +1,8 @@
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Core.Errors;
-using Cluster.Core.Models;
-using Cluster.Core.Recipes;
-using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
-using Cluster.Silo.Stages;
 
 namespace Cluster.EndToEnd.Tests.Training;
 
@@ -15,17 +11,17 @@ namespace Cluster.EndToEnd.Tests.Training;
 public sealed class OutageTests : IDisposable
 {
     private const int Steps = 300;
-    private readonly string _root = Directory.CreateTempSubdirectory("cluster-outage-").FullName;
+    private const int CheckpointEvery = 20;
+    private readonly SmallRun _run = new();
 
-    private string Runs => Path.Combine(_root, "runs");
+    private string Runs => _run.Runs;
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _run.Dispose();
 
     [Fact]
     public async Task Train_StoreKilledAndCheckpointFolderVanishes_GoesOnToTheSameWeights()
     {
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone"), new QuietObserver(), null, CancellationToken.None);
+        var undisturbed = await new EmbeddedRunHost().RunAsync(_run.Request("alone", Steps, CheckpointEvery), new QuietObserver(), null, CancellationToken.None);
         await using var up = LineProcess.Cluster("up", "--silos", "2", "--runs", Runs);
         await up.WaitForAsync("Ctrl-C ends it");
         var state = new ClusterFolder(Runs).Running("cluster");
@@ -51,7 +47,7 @@ public sealed class OutageTests : IDisposable
                     File.Delete(checkpoints);
             },
         };
-        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(Request("outage"), observer, null, CancellationToken.None);
+        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(_run.Request("outage", Steps, CheckpointEvery), observer, null, CancellationToken.None);
 
         await up.WaitForAsync("store was killed (signal 9); it is started again");
         Assert.Contains(observer.Warnings, warning => warning.StartsWith("The checkpoint of step", StringComparison.Ordinal) && warning.Contains("Training goes on", StringComparison.Ordinal));
@@ -61,7 +57,6 @@ public sealed class OutageTests : IDisposable
     [RedisFact]
     public async Task Train_StoreComesBackEmpty_StopsWithTheReason()
     {
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
         await using var store = await TestStore.RedisAsync();
         await using var up = LineProcess.Cluster("up", "--silos", "1", "--redis", store.Address, "--runs", Runs);
         await up.WaitForAsync("Ctrl-C ends it");
@@ -79,25 +74,9 @@ public sealed class OutageTests : IDisposable
         };
 
         var error = await Assert.ThrowsAsync<UserErrorException>(() =>
-            new ClusterRunHost(new ClusterFolder(Runs).Running("cluster"), "cluster").RunAsync(Request("emptied", steps: 100_000), observer, null, CancellationToken.None));
+            new ClusterRunHost(new ClusterFolder(Runs).Running("cluster"), "cluster").RunAsync(_run.Request("emptied", steps: 100_000, CheckpointEvery), observer, null, CancellationToken.None));
 
         // Whoever finds it first says so: a driver that writes, a coordinator that commits, or a new one that a replica already knows.
         Assert.Matches("The store (has come back|is) empty", error.What);
     }
-
-    private RunRequest Request(string name, int steps = Steps) => new()
-    {
-        Folder = new RunFolder(Path.Combine(Runs, name)),
-        Recipe = new Recipe
-        {
-            Name = "small",
-            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
-            Training = new TrainingRecipe { Steps = steps, Lanes = 4, MicroBatch = 2, LearningRate = 1e-3, EvaluateEvery = 100, CheckpointEvery = 20, Precision = Precision.Fp32 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
-        CorpusPath = Path.Combine(_root, "corpus"),
-        Replicas = 1,
-        Silos = ["local"],
-    };
 }

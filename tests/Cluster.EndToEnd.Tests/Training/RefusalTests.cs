@@ -2,11 +2,8 @@ using System.Text.RegularExpressions;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Core.Models;
-using Cluster.Core.Recipes;
-using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
-using Cluster.Silo.Stages;
 
 namespace Cluster.EndToEnd.Tests.Training;
 
@@ -14,22 +11,20 @@ namespace Cluster.EndToEnd.Tests.Training;
 [Collection(ProcessCollection.Name)]
 public sealed class RefusalTests : IDisposable
 {
-    private readonly string _root = Directory.CreateTempSubdirectory("cluster-refusal-").FullName;
+    private readonly SmallRun _run = new();
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _run.Dispose();
 
     [Bf16Fact]
     public async Task Train_SiloOfOtherArithmeticJoins_RefusedWithBothFingerprintsAndTrainingGoesOn()
     {
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var runs = Path.Combine(_root, "runs");
-        await using var up = LineProcess.Cluster("up", "--silos", "1", "--runs", runs);
+        await using var up = LineProcess.Cluster("up", "--silos", "1", "--runs", _run.Runs);
         await up.WaitForAsync("Ctrl-C ends it");
-        var state = new ClusterFolder(runs).Running("cluster");
+        var state = new ClusterFolder(_run.Runs).Running("cluster");
         var trains = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var observer = new QuietObserver { OnPoint = point => { if (point.Loss is not null) Volatile.Read(ref trains).TrySetResult(); } };
         using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(100));
-        var training = new ClusterRunHost(state, "cluster").RunAsync(Request(), observer, null, enough.Token);
+        var training = new ClusterRunHost(state, "cluster").RunAsync(_run.Request("refusing", steps: 100_000, precision: Precision.Bf16), observer, null, enough.Token);
         await trains.Task.WaitAsync(enough.Token);
 
         // The same program on the same machine, but its products are added up in another order: like a processor of another kind.
@@ -48,20 +43,4 @@ public sealed class RefusalTests : IDisposable
         await enough.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => training);
     }
-
-    private RunRequest Request() => new()
-    {
-        Folder = new RunFolder(Path.Combine(_root, "runs", "refusing")),
-        Recipe = new Recipe
-        {
-            Name = "small",
-            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
-            Training = new TrainingRecipe { Steps = 100_000, Lanes = 4, MicroBatch = 2, Precision = Precision.Bf16 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
-        CorpusPath = Path.Combine(_root, "corpus"),
-        Replicas = 1,
-        Silos = ["local"],
-    };
 }

@@ -1,12 +1,9 @@
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Training;
-using Cluster.Core.Models;
-using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
-using Cluster.Silo.Stages;
 
 namespace Cluster.EndToEnd.Tests.Training;
 
@@ -15,15 +12,14 @@ namespace Cluster.EndToEnd.Tests.Training;
 public sealed class SeveralHostsTests : IDisposable
 {
     private const int Steps = 300, CutAt = 80, JoinedAgainAt = 200;
-    private readonly string _root = Directory.CreateTempSubdirectory("cluster-hosts-").FullName;
+    private readonly SmallRun _run = new();
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _run.Dispose();
 
     [OtherHostFact]
     public async Task Train_TwoHostsOneIsCutOffAndComesBack_SameWeightsAsUndisturbed()
     {
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var undisturbed = await new EmbeddedRunHost().RunAsync(Request("alone"), new QuietObserver(), null, CancellationToken.None);
+        var undisturbed = await new EmbeddedRunHost().RunAsync(_run.Request("alone", Steps), new QuietObserver(), null, CancellationToken.None);
         using var there = new OtherHost();
         await using var store = await TestStore.RedisAsync(OtherHost.Here);
         var state = new ClusterState
@@ -31,7 +27,7 @@ public sealed class SeveralHostsTests : IDisposable
             ClusterId = "two-hosts",
             ServiceId = "two-hosts",
             Store = store.Address,
-            RunsPath = Path.Combine(_root, "runs"),
+            RunsPath = _run.Runs,
             Control = "",
             Supervisor = ProcessIdentity.OfThis(),
         };
@@ -61,7 +57,7 @@ public sealed class SeveralHostsTests : IDisposable
                 }
             },
         };
-        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(Request("hosts"), observer, null, CancellationToken.None);
+        var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(_run.Request("hosts", Steps), observer, null, CancellationToken.None);
 
         Assert.Equal(2, members.Count);
         await first.WaitForAsync("travel over TCP, not shared memory");
@@ -75,20 +71,4 @@ public sealed class SeveralHostsTests : IDisposable
         contract["Cluster:DataPlaneAddress"] = address;
         return ClusterContract.AsEnvironment(contract);
     }
-
-    private RunRequest Request(string name) => new()
-    {
-        Folder = new RunFolder(Path.Combine(_root, "runs", name)),
-        Recipe = new Recipe
-        {
-            Name = "small",
-            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
-            Training = new TrainingRecipe { Steps = Steps, Lanes = 4, MicroBatch = 2, LearningRate = 1e-3, EvaluateEvery = 100, CheckpointEvery = 150, Precision = Precision.Fp32 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
-        CorpusPath = Path.Combine(_root, "corpus"),
-        Replicas = 1,
-        Silos = ["local"],
-    };
 }
