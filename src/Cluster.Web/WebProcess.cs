@@ -108,6 +108,7 @@ public static class WebProcess
         var api = ApiOptions.Of(builder.Configuration);
         builder.Services.AddSingleton(api);
         RateLimits.Add(builder.Services, api);
+        builder.Services.AddSingleton<VllmMetricsPage>();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(services => new InferenceClient(services.GetRequiredService<IGrainFactory>(), time: services.GetRequiredService<TimeProvider>()));
         // Only names of this machine: a foreign site whose name was pointed at loopback cannot read what is served here.
@@ -125,6 +126,8 @@ public static class WebProcess
         app.UseExceptionHandler();
         app.UseStatusCodePages();
         app.UseRateLimiter();
+        if (app.Services.GetRequiredService<ApiOptions>().VllmMetricNames)
+            app.Services.GetRequiredService<VllmMetricsPage>().Use(app);
         PageEndpoints.Map(app);
         RunEndpoints.Map(app);
         OpenAiEndpoints.Map(app);

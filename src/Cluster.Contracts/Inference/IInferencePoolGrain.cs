@@ -28,6 +28,10 @@ public interface IInferencePoolGrain : IGrainWithStringKey
     [Alias("GetWorkers"), AlwaysInterleave]
     Task<IReadOnlyList<PoolWorker>> GetWorkersAsync();
 
+    /// <summary>What the workers are doing and have done, by their keys; those that do not answer within a second are left out.</summary>
+    [Alias("GetFigures"), AlwaysInterleave]
+    Task<IReadOnlyDictionary<string, WorkerFigures>> GetFiguresAsync();
+
     /// <summary>A text's or a conversation's ids, as the model would see them.</summary>
     [Alias("Tokenize"), AlwaysInterleave]
     Task<TokenAnswer> TokenizeAsync(TokenQuestion question);

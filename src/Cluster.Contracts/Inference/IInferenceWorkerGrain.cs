@@ -37,6 +37,10 @@ public interface IInferenceWorkerGrain : IGrainWithStringKey
     /// <summary>How busy it is.</summary>
     [Alias("GetLoad"), AlwaysInterleave]
     Task<WorkerLoad> GetLoadAsync();
+
+    /// <summary>What its engines are doing and have done.</summary>
+    [Alias("GetFigures"), AlwaysInterleave]
+    Task<WorkerFigures> GetFiguresAsync();
 }
 
 /// <summary>How busy a worker is.</summary>

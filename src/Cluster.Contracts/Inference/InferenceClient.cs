@@ -53,6 +53,10 @@ public sealed class InferenceClient(IGrainFactory grains, InferencePatience? pat
     public Task<ModelDescription?> DescribeAsync(string model, CancellationToken cancellation) =>
         AnswerAsync(() => Pool(model).DescribeAsync(), cancellation);
 
+    /// <summary>What a model's workers are doing and have done, by their keys; empty where the cluster does not answer.</summary>
+    public async Task<IReadOnlyDictionary<string, WorkerFigures>> FiguresAsync(string model, CancellationToken cancellation) =>
+        await AskAsync(() => Pool(model).GetFiguresAsync(), cancellation) ?? new Dictionary<string, WorkerFigures>();
+
     /// <summary>The ids of a text or a conversation.</summary>
     /// <exception cref="InferenceException">It is refused, or the cluster does not answer.</exception>
     public async Task<TokenAnswer> TokenizeAsync(string model, TokenQuestion question, CancellationToken cancellation)

@@ -67,6 +67,7 @@ public static class SiloProcess
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddSingleton<InferenceSilos>();
         builder.Services.AddSingleton(InferenceOptions.Of(configuration));
+        builder.Services.AddSingleton<InferenceInstruments>();
         builder.Services.AddSingleton<LocalWorkers>();
         builder.Services.AddSingleton<IReplicaDrain>(services => services.GetRequiredService<LocalWorkers>());
         builder.Services.AddFaultInjection(configuration);

@@ -77,6 +77,19 @@ internal sealed partial class InferencePoolGrain(
         Places().Take(_scale.Workers).Select(key => new PoolWorker(key, Known(key).Load)).ToArray());
 
     /// <inheritdoc/>
+    public async Task<IReadOnlyDictionary<string, WorkerFigures>> GetFiguresAsync()
+    {
+        var figures = new Dictionary<string, WorkerFigures>(StringComparer.Ordinal);
+        await Task.WhenAll(_workers.Keys.Select(async key =>
+        {
+            var asked = Worker(key).GetFiguresAsync();
+            if (await TryAsync(asked))
+                figures[key] = await asked;
+        }).ToList());
+        return figures;
+    }
+
+    /// <inheritdoc/>
     public async Task<TokenAnswer> TokenizeAsync(TokenQuestion question)
     {
         try

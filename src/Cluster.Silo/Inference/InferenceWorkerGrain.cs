@@ -33,4 +33,7 @@ internal sealed class InferenceWorkerGrain(LocalWorkers workers) : Grain, IInfer
 
     /// <inheritdoc/>
     public Task<WorkerLoad> GetLoadAsync() => Task.FromResult(Worker.Load());
+
+    /// <inheritdoc/>
+    public Task<WorkerFigures> GetFiguresAsync() => Task.FromResult(Worker.Figures());
 }

@@ -12,24 +12,23 @@ internal sealed class LocalWorkers : IReplicaDrain, IAsyncDisposable
     private readonly ConcurrentDictionary<string, ModelWorker> _workers = new(StringComparer.Ordinal);
     private readonly InferenceOptions _options;
     private readonly TimeProvider _time;
+    private readonly InferenceInstruments _instruments;
     private readonly ILogger<LocalWorkers> _logger;
     private readonly EngineLimit _limit;
     private readonly ITimer _sweep;
     private volatile bool _leaves;
 
-    public LocalWorkers(InferenceOptions options, TimeProvider time, ILogger<LocalWorkers> logger)
+    public LocalWorkers(InferenceOptions options, TimeProvider time, InferenceInstruments instruments, ILogger<LocalWorkers> logger)
     {
-        (_options, _time, _logger, _limit) = (options, time, logger, new EngineLimit(options.MaxEngines));
+        (_options, _time, _instruments, _logger, _limit) = (options, time, instruments, logger, new EngineLimit(options.MaxEngines));
+        instruments.Show(() => [.. _workers.Select(worker => (worker.Key, worker.Value.Figures()))]);
         _sweep = time.CreateTimer(_ => Sweep(), null, s_sweep, s_sweep);
     }
-
-    /// <summary>All of them.</summary>
-    public ICollection<KeyValuePair<string, ModelWorker>> All => _workers;
 
     /// <summary>The worker of that key, which a <see cref="ReplicaKey"/> is.</summary>
     public ModelWorker Of(string key)
     {
-        var worker = _workers.GetOrAdd(key, key => new ModelWorker(ReplicaKey.Parse(key).Run, _options, _limit, FreeIdle, _time, _logger));
+        var worker = _workers.GetOrAdd(key, key => new ModelWorker(ReplicaKey.Parse(key).Run, _options, _limit, FreeIdle, _time, _instruments, _logger));
         if (_leaves)
             worker.Stop();
         return worker;

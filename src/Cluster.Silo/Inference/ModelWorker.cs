@@ -24,6 +24,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     private readonly EngineLimit _limit;
     private readonly Func<bool> _makeRoom;
     private readonly TimeProvider _time;
+    private readonly InferenceInstruments _instruments;
     private readonly ILogger _logger;
 
     // The gate guards all that follows. It is not held while anything is loaded, tokenized or disposed of.
@@ -34,6 +35,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     private ServedEngine? _current;
     private Task _loading = Task.CompletedTask;
     private (string? Weights, Refusal Refusal, long At)? _failure;
+    private WorkerFigures _ended = new();
     private long _asked;
     private bool _stopped;
 
@@ -42,10 +44,12 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     /// <param name="limit">The silo's engines.</param>
     /// <param name="makeRoom">Ends an engine of this silo that nobody needs; false if there is none.</param>
     /// <param name="time">Clock of deadlines.</param>
+    /// <param name="instruments">Told of times.</param>
     /// <param name="logger">Told of loads and failures.</param>
-    public ModelWorker(string model, InferenceOptions options, EngineLimit limit, Func<bool> makeRoom, TimeProvider time, ILogger logger)
+    public ModelWorker(string model, InferenceOptions options, EngineLimit limit, Func<bool> makeRoom, TimeProvider time, InferenceInstruments instruments,
+        ILogger logger)
     {
-        (Model, _options, _limit, _makeRoom, _time, _logger) = (model, options, limit, makeRoom, time, logger);
+        (Model, _options, _limit, _makeRoom, _time, _instruments, _logger) = (model, options, limit, makeRoom, time, instruments, logger);
         _folder = RunFolder.Find(options.RunsPath, model);
         _asked = time.GetTimestamp();
     }
@@ -138,11 +142,11 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         return new WorkerLoad(s.Unavailable is null, current.Weights, s.Blocks - s.HeldBlocks, s.Blocks, s.Waiting, s.Running, engines);
     }
 
-    /// <summary>What the engines are doing and have done, those that are gone excepted.</summary>
-    public IReadOnlyList<EngineSnapshot> Snapshots()
+    /// <summary>As <see cref="IInferenceWorkerGrain.GetFiguresAsync"/>.</summary>
+    public WorkerFigures Figures()
     {
         lock (_gate)
-            return [.. _engines.Select(engine => engine.Engine.Snapshot())];
+            return _engines.Aggregate(_ended, (sum, engine) => EngineFigures.Add(sum, EngineFigures.Of(engine.Engine.Snapshot())));
     }
 
     /// <summary>Cancels replies that nobody reads and ends engines that nobody needs. To be called now and then.</summary>
@@ -202,7 +206,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             var replies = served.Engine.Submit(asked);
             var bytes = request.Settings.LogProbabilities || request.Settings.TopLogProbabilities > 0;
             ServedReply[] begun = [.. replies.Select(reply =>
-                new ServedReply(ReplyName.Of(request.Id, request.Choice ?? reply.Choice), reply, served.Source.Tokenizer, bytes, _time))];
+                new ServedReply(ReplyName.Of(request.Id, request.Choice ?? reply.Choice), reply, Model, served.Source.Tokenizer, bytes, _time, _instruments))];
             var answer = new SubmitAnswer(SubmitState.Accepted, begun.Select(reply => reply.Name).ToArray(), asked.Prompt.Count, served.Weights, null);
             lock (_gate)
             {
@@ -215,7 +219,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
 
                 _accepted.Add(request.Id, answer);
                 foreach (var reply in begun)
-                    _replies.Add(reply.Name, reply);
+                    _replies[reply.Name] = reply;
                 served.Replies += begun.Length;
             }
 
@@ -277,6 +281,8 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         {
             gone = [.. _engines.Where(which)];
             _engines.RemoveAll(gone.Contains);
+            foreach (var engine in gone)
+                _ended = EngineFigures.Add(_ended, EngineFigures.Of(engine.Engine.Snapshot(), ended: true));
             if (gone.Contains(_current))
                 _current = null;
         }

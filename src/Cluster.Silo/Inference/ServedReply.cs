@@ -14,6 +14,9 @@ internal sealed class ServedReply
     private readonly ITokenizer _tokenizer;
     private readonly bool _bytes;
     private readonly TimeProvider _time;
+    private readonly InferenceInstruments _instruments;
+    private readonly string _model;
+    private readonly long _begun;
     private readonly LongPoll _changed = new();
     private readonly Lock _gate = new();
     private readonly List<ReplyPiece> _pieces = [];
@@ -23,12 +26,15 @@ internal sealed class ServedReply
 
     /// <param name="name">What readers call it.</param>
     /// <param name="reply">The engine's.</param>
+    /// <param name="model">The model's name.</param>
     /// <param name="tokenizer">For the bytes of tokens.</param>
     /// <param name="bytes">Whether they are wanted.</param>
     /// <param name="time">Clock of <see cref="Unread"/>.</param>
-    public ServedReply(string name, EngineReply reply, ITokenizer tokenizer, bool bytes, TimeProvider time)
+    /// <param name="instruments">Told of times.</param>
+    public ServedReply(string name, EngineReply reply, string model, ITokenizer tokenizer, bool bytes, TimeProvider time, InferenceInstruments instruments)
     {
-        (Name, _reply, _tokenizer, _bytes, _time, _read) = (name, reply, tokenizer, bytes, time, time.GetTimestamp());
+        (Name, _reply, _model, _tokenizer, _bytes, _time, _instruments) = (name, reply, model, tokenizer, bytes, time, instruments);
+        _begun = _read = time.GetTimestamp();
         Ended = CollectAsync();
     }
 
@@ -67,6 +73,7 @@ internal sealed class ServedReply
 
     private async Task CollectAsync()
     {
+        long? last = null;
         try
         {
             await foreach (var token in _reply.Tokens.ReadAllAsync().ConfigureAwait(false))
@@ -74,6 +81,12 @@ internal sealed class ServedReply
                 lock (_gate)
                     _pieces.Add(Piece(token));
                 _changed.Changed();
+                var now = _time.GetTimestamp();
+                if (last is { } before)
+                    _instruments.NextToken(_model, _time.GetElapsedTime(before, now));
+                else
+                    _instruments.FirstToken(_model, _time.GetElapsedTime(_begun, now));
+                last = now;
             }
         }
         catch (Exception)
@@ -88,6 +101,8 @@ internal sealed class ServedReply
             FinishReason.Deadline => ReplyFinish.Deadline,
             _ => null,
         };
+        if (finish is ReplyFinish.Stop or ReplyFinish.Length)
+            _instruments.End(_model, _time.GetElapsedTime(_begun));
         End(finish is null ? ReplyState.Lost : ReplyState.Ended, finish);
     }
 

@@ -1,8 +1,10 @@
+using System.Diagnostics.Metrics;
 using Cluster.Contracts.Inference;
 using Cluster.Core.Runs;
 using Cluster.Inference.Generation;
 using Cluster.Inference.Sampling;
 using Cluster.Silo.Inference;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Cluster.Silo.Tests.Inference;
@@ -11,6 +13,7 @@ namespace Cluster.Silo.Tests.Inference;
 public sealed class ModelWorkerTests : IAsyncLifetime
 {
     private readonly string _root = Directory.CreateTempSubdirectory("cluster").FullName;
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly ManualTime _time = new();
     private readonly List<ModelWorker> _workers = [];
 
@@ -20,6 +23,7 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     {
         foreach (var worker in _workers)
             await worker.DisposeAsync();
+        await _services.DisposeAsync();
         Directory.Delete(_root, recursive: true);
     }
 
@@ -84,7 +88,7 @@ public sealed class ModelWorkerTests : IAsyncLifetime
 
         Assert.Same(one, two);
         Assert.Equal(10, (await ReadAsync(worker, "a/0")).Pieces.Count);
-        Assert.Equal(1, worker.Snapshots().Single().Finished.Values.Sum());
+        Assert.Equal(1, worker.Figures().Finished.Values.Sum());
     }
 
     [Fact]
@@ -119,7 +123,7 @@ public sealed class ModelWorkerTests : IAsyncLifetime
 
         Assert.Equal(ReplyState.Lost, (await worker.ReadAsync("a/0", 0)).State);
         await Until(() => worker.Load() is { Running: 0, Waiting: 0 } load && load.FreeBlocks == load.Blocks);
-        Assert.Equal(1, worker.Snapshots().Single().Finished[FinishReason.Cancelled]);
+        Assert.Equal(1, worker.Figures().Finished["cancelled"]);
     }
 
     [Fact]
@@ -132,7 +136,7 @@ public sealed class ModelWorkerTests : IAsyncLifetime
         worker.Cancel(["a/0"]);
 
         await Until(() => worker.Load() is { Running: 0 } load && load.FreeBlocks == load.Blocks);
-        Assert.Equal(1, worker.Snapshots().Single().Finished[FinishReason.Cancelled]);
+        Assert.Equal(1, worker.Figures().Finished["cancelled"]);
     }
 
     [Fact]
@@ -199,6 +203,8 @@ public sealed class ModelWorkerTests : IAsyncLifetime
             _time.Advance(TimeSpan.FromSeconds(5));
 
         Assert.False(one.Load().Ready);
+        // What an engine has done outlives it.
+        Assert.Equal((0, 0, 1), (one.Figures().Blocks, one.Figures().Running, one.Figures().Finished["cancelled"]));
     }
 
     [Theory]
@@ -297,7 +303,7 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     private ModelWorker Worker(string name = "tiny", EngineLimit? limit = null)
     {
         var worker = new ModelWorker(name, new InferenceOptions { RunsPath = _root }, limit ?? new EngineLimit(8),
-            () => _workers.Exists(other => other.FreeIdle()), _time, NullLogger.Instance);
+            () => _workers.Exists(other => other.FreeIdle()), _time, new InferenceInstruments(_services.GetRequiredService<IMeterFactory>()), NullLogger.Instance);
         _workers.Add(worker);
         return worker;
     }

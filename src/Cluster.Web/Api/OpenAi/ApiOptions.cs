@@ -17,6 +17,9 @@ public sealed record ApiOptions
     /// <summary><c>Cluster:Api:RequestsPerMinute</c>: most requests of each key (without keys: of each address) in a minute, 0–1,000,000; 0 for no limit.</summary>
     public int RequestsPerMinute { get; init; }
 
+    /// <summary><c>Cluster:Inference:VllmMetricNames</c>: whether the page of metrics shows serving under vLLM's names too, true or false.</summary>
+    public bool VllmMetricNames { get; init; }
+
     /// <summary>Whether a key is asked for.</summary>
     public bool HasKeys => _keys.Length > 0;
 
@@ -32,6 +35,12 @@ public sealed record ApiOptions
             _keys = [.. keys.Select(Hash)],
             MaxBodyBytes = Number(nameof(MaxBodyBytes), 1 << 20, 1_024, 1 << 30),
             RequestsPerMinute = Number(nameof(RequestsPerMinute), 0, 0, 1_000_000),
+            VllmMetricNames = configuration["Cluster:Inference:VllmMetricNames"] switch
+            {
+                null => false,
+                var text when bool.TryParse(text, out var value) => value,
+                var text => throw new UserErrorException($"Cluster:Inference:VllmMetricNames is \"{text}\".", "Give true or false."),
+            },
         };
 
         int Number(string name, int otherwise, int least, int most)

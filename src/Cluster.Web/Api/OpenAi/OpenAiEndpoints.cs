@@ -4,6 +4,7 @@ using Cluster.Contracts.Inference;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Cluster.Web.Api.OpenAi;
 
@@ -60,6 +61,7 @@ internal static class OpenAiEndpoints
         try
         {
             await using var replies = await AllReplies.BeginAsync(client, model, asked, context.RequestAborted);
+            context.RequestServices.GetRequiredService<VllmMetricsPage>().Asked(model);
             await answer(replies, context.RequestAborted);
         }
         catch (InferenceException refused)
@@ -150,7 +152,7 @@ internal static class OpenAiEndpoints
         context.Response.Headers.XContentTypeOptions = "nosniff";
         try
         {
-            Authorize(context, (ApiOptions)context.RequestServices.GetService(typeof(ApiOptions))!);
+            Authorize(context, context.RequestServices.GetRequiredService<ApiOptions>());
             return await next(invocation);
         }
         catch (ApiError error)

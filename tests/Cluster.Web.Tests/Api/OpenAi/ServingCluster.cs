@@ -28,7 +28,7 @@ public class ServingCluster : IAsyncLifetime
     public IGrainFactory Grains => _app!.Services.GetRequiredService<IGrainFactory>();
 
     /// <summary>Settings beyond the ports.</summary>
-    protected virtual Dictionary<string, string?> Settings => [];
+    protected virtual Dictionary<string, string?> Settings => new() { ["Cluster:Inference:VllmMetricNames"] = "true" };
 
     public async Task InitializeAsync()
     {
@@ -71,6 +71,9 @@ public class ServingCluster : IAsyncLifetime
         }
     }
 }
+
+/// <summary>One for the tests of figures alone, which count every request.</summary>
+public sealed class CountedCluster : ServingCluster;
 
 /// <summary>With keys, few requests and little room.</summary>
 public sealed class StrictCluster : ServingCluster
