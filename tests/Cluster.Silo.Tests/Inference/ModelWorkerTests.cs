@@ -110,9 +110,9 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     [Fact]
     public async Task Sweep_NobodyReads_ReplyIsCancelledAndItsBlocksAreFree()
     {
-        TinyRun.Write(_root, "tiny", context: 8_192);
+        TinyRun.Write(_root, "tiny", context: 32_768);
         var worker = Worker();
-        await SubmitAsync(worker, Request("a", 8_000));
+        await SubmitAsync(worker, Request("a", 32_000));
         Assert.NotEmpty((await worker.ReadAsync("a/0", 0)).Pieces);
 
         _time.Advance(TimeSpan.FromSeconds(29));
@@ -129,9 +129,9 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     [Fact]
     public async Task Cancel_UnderWay_ReaderIsToldAndBlocksAreFree()
     {
-        TinyRun.Write(_root, "tiny", context: 8_192);
+        TinyRun.Write(_root, "tiny", context: 32_768);
         var worker = Worker();
-        await SubmitAsync(worker, Request("a", 8_000));
+        await SubmitAsync(worker, Request("a", 32_000));
 
         worker.Cancel(["a/0"]);
 
@@ -142,9 +142,9 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     [Fact]
     public async Task Stop_UnderWay_LostAtOnceAndNothingIsTaken()
     {
-        TinyRun.Write(_root, "tiny", context: 8_192);
+        TinyRun.Write(_root, "tiny", context: 32_768);
         var worker = Worker();
-        await SubmitAsync(worker, Request("a", 8_000));
+        await SubmitAsync(worker, Request("a", 32_000));
 
         worker.Stop();
 
@@ -156,10 +156,10 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     [Fact]
     public async Task Refresh_NewerCheckpoint_NewRequestsGoToItAndTheOldEngineDrains()
     {
-        var old = TinyRun.Write(_root, "tiny", step: 1, context: 8_192);
+        var old = TinyRun.Write(_root, "tiny", step: 1, context: 32_768);
         var worker = Worker();
-        Assert.Equal(old, (await SubmitAsync(worker, Request("a", 8_000))).Weights);
-        var newer = TinyRun.Write(_root, "tiny", step: 2, context: 8_192);
+        Assert.Equal(old, (await SubmitAsync(worker, Request("a", 32_000))).Weights);
+        var newer = TinyRun.Write(_root, "tiny", step: 2, context: 32_768);
 
         worker.Refresh();
         await Until(() => worker.Load().Weights == newer);
@@ -190,11 +190,11 @@ public sealed class ModelWorkerTests : IAsyncLifetime
     [Fact]
     public async Task Submit_MoreModelsThanEngines_IdleOneMakesRoomABusyOneDoesNot()
     {
-        TinyRun.Write(_root, "one", context: 8_192);
-        TinyRun.Write(_root, "two", context: 8_192);
+        TinyRun.Write(_root, "one", context: 32_768);
+        TinyRun.Write(_root, "two", context: 32_768);
         var limit = new EngineLimit(1);
         ModelWorker one = Worker("one", limit), two = Worker("two", limit);
-        await SubmitAsync(one, Request("a", 8_000));
+        await SubmitAsync(one, Request("a", 32_000));
 
         var refused = await SubmitAsync(two, Request("b", 5));
         Assert.Equal("The silo has 1 engines at work and may have 1. Try again later.", refused.Refusal!.Message);

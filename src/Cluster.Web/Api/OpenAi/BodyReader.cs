@@ -11,6 +11,9 @@ internal static class BodyReader
 {
     private const string Number = "a number", Whole = "a whole number", Text = "a string", Truth = "true or false";
 
+    // Bodies up to so many times the limit are read, and refused.
+    private const int Patience = 8;
+
     private static readonly Dictionary<string, string> s_types = new(StringComparer.Ordinal)
     {
         ["model"] = Text,
@@ -104,15 +107,27 @@ internal static class BodyReader
 
     private static async Task<byte[]> BytesAsync(HttpContext context, int most)
     {
+        // One that is somewhat too large is read to its end and dropped: a client that is still sending when the connection closes
+        // never sees the answer.
+        var end = (long)most * Patience;
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = most;
-        if (context.Request.ContentLength > most)
+            limit.MaxRequestBodySize = end;
+        if (context.Request.ContentLength > end)
             throw TooLarge(most);
         try
         {
             using var body = new MemoryStream();
-            await context.Request.Body.CopyToAsync(body, context.RequestAborted);
-            return body.ToArray();
+            var buffer = new byte[64 * 1024];
+            long total = 0;
+            int count;
+            while ((count = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
+            {
+                total += count;
+                if (total <= most)
+                    body.Write(buffer, 0, count);
+            }
+
+            return total <= most ? body.ToArray() : throw TooLarge(most);
         }
         catch (BadHttpRequestException error) when (error.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {

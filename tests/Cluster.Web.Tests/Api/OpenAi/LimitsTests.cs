@@ -37,7 +37,7 @@ public sealed class LimitsTests(StrictCluster cluster) : IClassFixture<StrictClu
     [Fact]
     public async Task Post_QueueFull_TooManyRequestsWithRetryAfter()
     {
-        const string body = """{"model":"long","prompt":"a","max_tokens":8000,"ignore_eos":true}""";
+        const string body = """{"model":"long","prompt":"a","max_tokens":32000,"ignore_eos":true}""";
         using var end = new CancellationTokenSource();
         var running = SendAsync("one", body, end.Token);
         await cluster.UntilAsync("long", load => load.Running == 1);

@@ -142,7 +142,7 @@ public sealed class OpenAiEndpointsTests(ServingCluster cluster) : IClassFixture
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
         {
-            Content = Json("""{"model":"long","prompt":"Once","max_tokens":8000,"stream":true,"ignore_eos":true}"""),
+            Content = Json("""{"model":"long","prompt":"Once","max_tokens":32000,"stream":true,"ignore_eos":true}"""),
         };
         using (var answer = await cluster.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
         {

@@ -12,7 +12,7 @@ namespace Cluster.Web.Tests.Api.OpenAi;
 
 /// <summary>
 /// A silo and the web in this process behind a real Kestrel, and two models of random weights, one token per byte: tiny, with a context of
-/// 256, and long, with one of 8,192.
+/// 256, and long, with one of 32,768.
 /// </summary>
 public class ServingCluster : IAsyncLifetime
 {
@@ -20,6 +20,9 @@ public class ServingCluster : IAsyncLifetime
 
     /// <summary>The runs' path.</summary>
     public string Runs { get; } = Directory.CreateTempSubdirectory("cluster").FullName;
+
+    /// <summary>Port that clients of the cluster connect to.</summary>
+    public int GatewayPort { get; } = LiveCluster.FreePort();
 
     /// <summary>Sends to it.</summary>
     public HttpClient Http { get; } = new();
@@ -33,13 +36,13 @@ public class ServingCluster : IAsyncLifetime
     public async Task InitializeAsync()
     {
         TinyRun.Write(Runs, "tiny");
-        TinyRun.Write(Runs, "long", step: 2, context: 8_192);
+        TinyRun.Write(Runs, "long", step: 2, context: 32_768);
         var builder = WebApplication.CreateBuilder();
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>(Settings)
         {
             ["Cluster:RunsPath"] = Runs,
             ["Orleans:Endpoints:SiloPort"] = $"{LiveCluster.FreePort()}",
-            ["Orleans:Endpoints:GatewayPort"] = $"{LiveCluster.FreePort()}",
+            ["Orleans:Endpoints:GatewayPort"] = $"{GatewayPort}",
         });
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         SiloProcess.Configure(builder);
