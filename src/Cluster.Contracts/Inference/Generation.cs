@@ -72,14 +72,20 @@ public sealed class Generation : IAsyncDisposable
 
     private async Task PumpAllAsync(ChannelWriter<ReplyEvent> events, CancellationToken cancellation)
     {
-        try
+        await Task.WhenAll(_places.Select(PumpOneAsync));
+        events.TryComplete();
+
+        // The first failure is told at once, and whoever reads then ends the others.
+        async Task PumpOneAsync(Place place)
         {
-            await Task.WhenAll(_places.Select(place => PumpAsync(place, events, cancellation)));
-            events.Complete();
-        }
-        catch (Exception error)
-        {
-            events.Complete(error);
+            try
+            {
+                await PumpAsync(place, events, cancellation);
+            }
+            catch (Exception error)
+            {
+                events.TryComplete(error);
+            }
         }
     }
 

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Text;
+using System.Threading.Channels;
 using Cluster.Contracts.Inference;
 
 namespace Cluster.Web.Api.OpenAi;
@@ -62,10 +64,10 @@ internal sealed class AllReplies : IAsyncDisposable
 
     /// <summary>What happens to the replies, numbered as in the answer.</summary>
     /// <exception cref="InferenceException">A reply cannot go on, or its time is over.</exception>
-    public async IAsyncEnumerable<ReplyEvent> ReadAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    public async IAsyncEnumerable<ReplyEvent> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var events = System.Threading.Channels.Channel.CreateUnbounded<ReplyEvent>();
+        var events = Channel.CreateUnbounded<ReplyEvent>();
         var reading = ReadAllAsync();
         try
         {
@@ -84,19 +86,19 @@ internal sealed class AllReplies : IAsyncDisposable
 
         async Task ReadAllAsync()
         {
-            try
+            await Task.WhenAll(_generations.Select(async one =>
             {
-                await Task.WhenAll(_generations.Select(async one =>
+                try
                 {
                     await foreach (var happened in one.Generation.ReadAsync(stop.Token))
                         events.Writer.TryWrite(happened with { Choice = one.FirstIndex + happened.Choice });
-                }));
-                events.Writer.Complete();
-            }
-            catch (Exception error)
-            {
-                events.Writer.Complete(error);
-            }
+                }
+                catch (Exception error)
+                {
+                    events.Writer.TryComplete(error);
+                }
+            }));
+            events.Writer.TryComplete();
         }
     }
 
