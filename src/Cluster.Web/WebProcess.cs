@@ -1,21 +1,26 @@
+using Cluster.Contracts.Inference;
 using Cluster.Core.Errors;
 using Cluster.ServiceDefaults;
 using Cluster.Web.Api;
+using Cluster.Web.Api.OpenAi;
 using Cluster.Web.Pages;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Orleans;
 using Orleans.Configuration;
 using Orleans.Hosting;
 
 namespace Cluster.Web;
 
 /// <summary>
-/// The live page, its API, health and metrics: as a process of its own, which is a client of the cluster, or inside a process that hosts
+/// The live page, its API, the models' API, health and metrics: as a process of its own, which is a client of the cluster, or inside a process that hosts
 /// a silo. Configuration: <c>Cluster:WebPort</c>, and the cluster: with a store <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c> and the
 /// providers as <see cref="StoreConnections"/> says, without one <c>Cluster:PrimaryGatewayPort</c>, the gateway of a silo on this machine.
+/// Keys and limits of the models' API: <see cref="ApiOptions"/>.
 /// </summary>
 public static class WebProcess
 {
@@ -100,6 +105,12 @@ public static class WebProcess
         builder.AddServiceDefaults();
         builder.Services.AddHealthChecks().AddCheck<ClusterCheck>("cluster", tags: [ServiceDefaultsExtensions.Ready]);
         builder.Services.AddProblemDetails();
+        var api = ApiOptions.Of(builder.Configuration);
+        builder.Services.AddSingleton(api);
+        RateLimits.Add(builder.Services, api);
+        builder.Services.AddSingleton<VllmMetricsPage>();
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton(services => new InferenceClient(services.GetRequiredService<IGrainFactory>(), time: services.GetRequiredService<TimeProvider>()));
         // Only names of this machine: a foreign site whose name was pointed at loopback cannot read what is served here.
         builder.Configuration["AllowedHosts"] ??= "localhost;127.0.0.1;[::1]";
         builder.Logging
@@ -114,8 +125,12 @@ public static class WebProcess
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        app.UseRateLimiter();
+        if (app.Services.GetRequiredService<ApiOptions>().VllmMetricNames)
+            app.Services.GetRequiredService<VllmMetricsPage>().Use(app);
         PageEndpoints.Map(app);
         RunEndpoints.Map(app);
+        OpenAiEndpoints.Map(app);
         app.MapServiceDefaults();
     }
 }

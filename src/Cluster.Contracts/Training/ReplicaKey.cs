@@ -16,6 +16,9 @@ public readonly record struct ReplicaKey(string Run, string Silo, int Slot)
         return parts.Length == 3 && int.TryParse(parts[2], out var slot) ? new ReplicaKey(parts[0], parts[1], slot) : throw new FormatException($"\"{key}\" is no replica key");
     }
 
+    /// <summary>Whether a name can be part of a key.</summary>
+    public static bool IsName(string name) => name.Length > 0 && !name.Contains('|', StringComparison.Ordinal);
+
     /// <summary>
     /// The name of one life of a replica, as the protocol knows it: a process that comes back under its key is somebody else, for what the
     /// first one held is gone.

@@ -7,6 +7,8 @@ namespace Cluster.Core.Runs;
 /// </summary>
 public sealed class RunFolder
 {
+    private const int MostNameLength = 200;
+
     /// <param name="path">The run's folder; it need not exist yet.</param>
     public RunFolder(string path)
     {
@@ -81,6 +83,15 @@ public sealed class RunFolder
     public static IReadOnlyList<RunFolder> Below(string root) => !Directory.Exists(root)
         ? []
         : [.. Directory.GetDirectories(root).Order(StringComparer.Ordinal).Select(path => new RunFolder(path)).Where(run => run.Exists)];
+
+    /// <summary>The run of that name below a folder; null if there is none. A name is one part of a path, whoever gives it.</summary>
+    public static RunFolder? Find(string root, string name)
+    {
+        if (name.Length is 0 or > MostNameLength || name[0] == '.' || name.AsSpan().ContainsAny('/', '\\', '\0'))
+            return null;
+        var folder = new RunFolder(System.IO.Path.Combine(root, name));
+        return folder.Exists ? folder : null;
+    }
 
     /// <summary>Refuses a folder that holds no run.</summary>
     /// <exception cref="UserErrorException">It holds none.</exception>

@@ -3,6 +3,7 @@ using Cluster.Core.Errors;
 using Cluster.ServiceDefaults;
 using Cluster.Silo.DataPlane;
 using Cluster.Silo.Faults;
+using Cluster.Silo.Inference;
 using Cluster.Silo.Training;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,6 +19,7 @@ namespace Cluster.Silo.Hosting;
 /// <item><c>Cluster:SiloName</c>; <c>Cluster:Roles</c>, see <see cref="SiloRoles"/>; <c>Cluster:DataPlaneAddress</c>, the IP address
 /// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else loopback.</item>
 /// <item><c>Cluster:Faults</c>, a folder: faults may be injected, and a ledger of every lane is kept there. For tests only.</item>
+/// <item><c>Cluster:RunsPath</c> and <c>Cluster:Inference</c>, see <see cref="InferenceOptions"/>.</item>
 /// <item><c>Orleans:Endpoints:SiloPort</c> and <c>GatewayPort</c>.</item>
 /// <item>With a store: <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c>, and the providers as <see cref="StoreConnections"/> says.</item>
 /// <item>Without: <c>Cluster:PrimarySiloPort</c>, the port of the silo on this machine that keeps the membership table.</item>
@@ -63,6 +65,11 @@ public static class SiloProcess
         builder.Services.AddSingleton<TrainingInstruments>();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
+        builder.Services.AddSingleton<InferenceSilos>();
+        builder.Services.AddSingleton(InferenceOptions.Of(configuration));
+        builder.Services.AddSingleton<InferenceInstruments>();
+        builder.Services.AddSingleton<LocalWorkers>();
+        builder.Services.AddSingleton<IReplicaDrain>(services => services.GetRequiredService<LocalWorkers>());
         builder.Services.AddFaultInjection(configuration);
         builder.Services.AddSingleton<LocalReplicas>();
         builder.Services.AddSingleton<IReplicaDrain>(services => services.GetRequiredService<LocalReplicas>());

@@ -1,5 +1,6 @@
 using Cluster.Core.Errors;
 using Microsoft.Extensions.Configuration;
+using Orleans.Runtime.MembershipService.SiloMetadata;
 
 namespace Cluster.Silo.Hosting;
 
@@ -19,6 +20,10 @@ public static class SiloRoles
     public const string Data = "data";
 
     private static readonly string[] s_all = [Training, Inference, Data];
+
+    /// <summary>Whether a silo has a role, as far as its metadata has come here.</summary>
+    internal static bool Has(ISiloMetadataCache metadata, SiloAddress silo, string role) =>
+        metadata.GetSiloMetadata(silo).Metadata.TryGetValue(Key, out var roles) && roles.Split(',').Contains(role, StringComparer.Ordinal);
 
     /// <summary>The roles of a silo; all of them if nothing is said.</summary>
     /// <exception cref="UserErrorException">One is unknown.</exception>

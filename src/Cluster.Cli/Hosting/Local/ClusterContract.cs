@@ -46,6 +46,7 @@ internal static class ClusterContract
         contract["Orleans:Endpoints:SiloPort"] = Text(siloPort);
         contract["Orleans:Endpoints:GatewayPort"] = Text(gatewayPort);
         contract["Cluster:SiloName"] = name;
+        contract["Cluster:RunsPath"] = state.RunsPath;
         contract["Cluster:DataPlaneAddress"] = Loopback;
         if (state.Faults is { } faults)
             contract["Cluster:Faults"] = faults;
