@@ -136,4 +136,8 @@ public sealed record GenerationSettings
     /// <summary>seed: decides every draw, together with the stream and the place of the token.</summary>
     [Id(15)]
     public ulong Seed { get; init; }
+
+    /// <summary>response_format: the JSON Schema that a reply must fit, null for none.</summary>
+    [Id(16)]
+    public string? Schema { get; init; }
 }

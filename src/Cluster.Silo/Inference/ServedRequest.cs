@@ -3,6 +3,7 @@
 using Cluster.Contracts.Inference;
 using Cluster.Core.Errors;
 using Cluster.Data.Dialogues;
+using Cluster.Inference.Constraints;
 using Cluster.Inference.Sampling;
 using Cluster.Inference.Serving;
 
@@ -17,7 +18,7 @@ internal static class ServedRequest
     private static readonly string[] s_fields =
     [
         "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "top_logprobs",
-        "n", "logit_bias", "stop_tokens", "stop",
+        "n", "logit_bias", "stop_tokens", "stop", "response_format",
     ];
 
     /// <summary>What the engine is asked.</summary>
@@ -25,9 +26,10 @@ internal static class ServedRequest
     public static InferenceRequest Of(GenerationRequest request, RunSource source)
     {
         var context = source.Recipe.Model.MaxContext;
-        var options = Options(request.Settings, source, request.Settings.MaxTokens ?? context);
+        GenerationOptions options;
         try
         {
+            options = Options(request.Settings, source, request.Settings.MaxTokens ?? context);
             options.Validate(source.Tokenizer.VocabularySize);
         }
         catch (UserErrorException error)
@@ -120,6 +122,7 @@ internal static class ServedRequest
             Choices = asked.Choices,
             StopTokens = asked.IgnoreEndOfText ? asked.StopTokens : [.. asked.StopTokens, source.Tokenizer.Special.EndOfText],
             StopStrings = asked.Stop,
+            Format = asked.Schema is { } schema ? ResponseFormat.JsonSchema(schema) : null,
             Seed = asked.Seed,
         };
     }

@@ -98,9 +98,6 @@ internal static class RequestMapping
 
     private static GenerationSettings Settings(SamplingFields body, int? maxTokens)
     {
-        if (body.ResponseFormat is { ValueKind: not (JsonValueKind.Undefined or JsonValueKind.Null) } format
-            && !(format.ValueKind == JsonValueKind.Object && format.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text")))
-            throw ApiError.Bad("response_format", "response_format is not of the type text, which is the only one supported. Leave it out.");
         if (body.N is < 1)
             throw ApiError.Bad("n", FormattableString.Invariant($"n is {body.N}. Give at least 1."));
         return new GenerationSettings
@@ -119,9 +116,33 @@ internal static class RequestMapping
             Stop = Strings(body.Stop, "stop"),
             StopTokens = body.StopTokenIds?.ToArray() ?? [],
             IgnoreEndOfText = body.IgnoreEos ?? false,
+            Schema = Schema(body.ResponseFormat),
             // Kept with the request, so that a reply that goes on elsewhere draws what it would have drawn.
             Seed = body.Seed is { } seed ? unchecked((ulong)seed) : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
         };
+    }
+
+    /// <summary>The schema that response_format asks for; what it may hold is the worker's to check.</summary>
+    private static string? Schema(JsonElement format)
+    {
+        const string anyObject = """{"type":"object"}""", expected = "Give an object whose type is text, json_object or json_schema.";
+        if (format.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null)
+            return null;
+        if (format.ValueKind != JsonValueKind.Object || !format.TryGetProperty("type", out var type) || type.ValueKind != JsonValueKind.String)
+            throw ApiError.Bad("response_format", $"response_format is {BodyReader.Kind(format)} without a type. {expected}");
+        switch (BodyReader.TextOf(type, "response_format.type"))
+        {
+            case "text":
+                return null;
+            case "json_object":
+                return anyObject;
+            case "json_schema":
+                return format.TryGetProperty("json_schema", out var named) && named.ValueKind == JsonValueKind.Object && named.TryGetProperty("schema", out var schema)
+                    ? schema.GetRawText()
+                    : throw ApiError.Bad("response_format.json_schema", "response_format.json_schema has no schema. Give an object with name and schema.");
+            case var other:
+                throw ApiError.Bad("response_format.type", $"response_format.type is \"{Short(other)}\". {expected}");
+        }
     }
 
     private static Dictionary<int, double>? Biases(Dictionary<string, double>? given) => given?.ToDictionary(

@@ -44,6 +44,38 @@ public sealed class OpenAiClientTests(ServingCluster cluster) : IClassFixture<Se
     }
 
     [Fact]
+    public async Task Chat_JsonSchema_ReplyFitsIt()
+    {
+        var schema = BinaryData.FromString("""{"type":"object","properties":{"ok":{"type":"boolean"},"kind":{"enum":["a","b"]}},"required":["ok","kind"],"additionalProperties":false}""");
+        for (var seed = 1; seed <= 3; seed++)
+        {
+            ChatCompletion reply = await Client().CompleteChatAsync(s_chat, new ChatCompletionOptions
+            {
+                MaxOutputTokenCount = 100,
+                Seed = seed,
+                Temperature = 1,
+                ResponseFormat = OpenAI.Chat.ChatResponseFormat.CreateJsonSchemaFormat("answer", schema),
+            });
+
+            using var document = System.Text.Json.JsonDocument.Parse(reply.Content.Single().Text);
+            Assert.Equal(OpenAI.Chat.ChatFinishReason.Stop, reply.FinishReason);
+            Assert.Equal(["ok", "kind"], document.RootElement.EnumerateObject().Select(property => property.Name));
+        }
+    }
+
+    [Fact]
+    public async Task Chat_SchemaWithUnsupportedKeyword_BadRequestNamesIt()
+    {
+        var error = await Assert.ThrowsAsync<ClientResultException>(() => Client().CompleteChatAsync(s_chat, new ChatCompletionOptions
+        {
+            ResponseFormat = OpenAI.Chat.ChatResponseFormat.CreateJsonSchemaFormat("answer", BinaryData.FromString("""{"type":"string","pattern":"a+"}""")),
+        }));
+
+        Assert.Equal(400, error.Status);
+        Assert.Contains("pattern", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Chat_UnknownModel_ClientSeesNotFound()
     {
         var error = await Assert.ThrowsAsync<ClientResultException>(() => Client("unknown").CompleteChatAsync(s_chat));
