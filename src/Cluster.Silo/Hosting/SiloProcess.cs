@@ -18,6 +18,7 @@ namespace Cluster.Silo.Hosting;
 /// <item><c>Cluster:SiloName</c>; <c>Cluster:Roles</c>, see <see cref="SiloRoles"/>; <c>Cluster:DataPlaneAddress</c>, the IP address
 /// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else loopback.</item>
 /// <item><c>Cluster:Faults</c>, a folder: faults may be injected, and a ledger of every lane is kept there. For tests only.</item>
+/// <item><c>Cluster:HttpPort</c> and <c>Cluster:HttpAddress</c>: health and metrics of a process of its own, see <see cref="SiloHttp"/>.</item>
 /// <item><c>Orleans:Endpoints:SiloPort</c> and <c>GatewayPort</c>.</item>
 /// <item>With a store: <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c>, and the providers as <see cref="StoreConnections"/> says.</item>
 /// <item>Without: <c>Cluster:PrimarySiloPort</c>, the port of the silo on this machine that keeps the membership table.</item>
@@ -33,11 +34,13 @@ public static class SiloProcess
             var builder = Host.CreateApplicationBuilder(args);
             builder.AddServiceDefaults();
             Configure(builder);
+            using var http = builder.AddSiloHttp();
             using var host = builder.Build();
+            await using var probes = http is null ? null : await ProbeServer.StartAsync(http, host.Services);
             await host.Services.CheckStoresAsync();
             await host.StartAsync();
             var silo = host.Services.GetRequiredService<ILocalSiloDetails>();
-            await Console.Out.WriteLineAsync(ReadyLine.Of(silo.Name, silo.SiloAddress.Endpoint));
+            await Console.Out.WriteLineAsync(ReadyLine.Of(silo.Name, silo.SiloAddress.Endpoint, http?.Address));
             await host.WaitForShutdownAsync();
             return 0;
         }
