@@ -29,6 +29,7 @@ internal static class SiloHttp
         if (builder.Configuration[AddressKey] is { Length: > 0 } asked && !IPAddress.TryParse(asked, out address))
             throw new UserErrorException($"{AddressKey} is \"{asked}\".", "Give an IP address of this machine, or 0.0.0.0 for all.");
         builder.Services.AddHealthChecks().AddCheck<SiloCheck>("silo", tags: [ServiceDefaultsExtensions.Ready]);
+        builder.Services.AddHostedService<SiloInstruments>();
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         return HttpSocket.Take(address, port, $"{PortKey}=0");
     }

@@ -63,7 +63,7 @@ public static class SiloProcess
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
         var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
         builder.Services.AddSingleton(services => new ExchangeHub(dataPlane, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
-        builder.Services.AddSingleton<TrainingInstruments>();
+        builder.Services.AddTrainingInstruments();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddFaultInjection(configuration);
