@@ -73,6 +73,9 @@ public sealed partial class AllReduceGrain(
             return;
         var found = record.ToRecord();
         LogTakeOver(Job.Key, found.Committed.Steps);
+        // Whoever died with the coordinator before is missed in the first generation from here.
+        instruments.Open(Job.Key);
+        _times = _times.Begin(found.Generation, found.Members.Select(member => (NameOf(member.Id), 0)), found.LostLanes);
         foreach (var result in state.State.Untold)
             _results.Enqueue(result);
         Watch();
