@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Cluster.Core.Errors;
+using Cluster.ServiceDefaults;
 using Microsoft.Extensions.Configuration;
 
 namespace Cluster.Web;
@@ -23,34 +24,21 @@ public static class WebAddress
     /// <param name="asked">The port that must be it, 1–65535; null takes <see cref="DefaultPort"/> or the next free one after it.</param>
     /// <param name="listen">Listens on a loopback port, or throws; null opens a socket.</param>
     /// <exception cref="UserErrorException">The port asked for cannot be had, or none can.</exception>
-    public static WebListener Take(int? asked, Func<int, Socket>? listen = null)
+    public static HttpSocket Take(int? asked, Func<int, Socket>? listen = null)
     {
-        listen ??= Listen;
+        listen ??= port => HttpSocket.Listen(new IPEndPoint(IPAddress.Loopback, port));
         if (asked is { } port)
         {
-            if (port is < 1 or > 65_535)
-                throw new UserErrorException($"The web port is {port}.", "Give a port from 1 to 65535.");
-            try
-            {
-                return new WebListener(listen(port), port);
-            }
-            catch (SocketException error) when (error.SocketErrorCode == SocketError.AccessDenied)
-            {
-                throw new UserErrorException(
-                    $"Port {port} may not be opened by this user.", "Give a port from 1024 on, or none to let one be chosen.", error);
-            }
-            catch (SocketException error)
-            {
-                throw new UserErrorException(
-                    $"Port {port} is occupied by another process.", "Give another port, or none to let a free one be chosen.", error);
-            }
+            return port is >= 1 and <= 65_535
+                ? HttpSocket.Take(IPAddress.Loopback, port, "none", at => listen(at.Port))
+                : throw new UserErrorException($"The web port is {port}.", "Give a port from 1 to 65535.");
         }
 
         for (var next = DefaultPort; next < DefaultPort + Tries; next++)
         {
             try
             {
-                return new WebListener(listen(next), next);
+                return new HttpSocket(listen(next), new IPEndPoint(IPAddress.Loopback, next));
             }
             catch (SocketException)
             {
@@ -67,21 +55,4 @@ public static class WebAddress
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65_536
             ? port
             : throw new UserErrorException($"{key} is \"{text}\".", "Give a port from 1 to 65535.");
-
-    private static Socket Listen(int port)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-            // Two may bind to one port before either listens.
-            socket.Listen();
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
 }

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using Cluster.Silo.Hosting;
 using Cluster.Web;
 using Microsoft.AspNetCore.Builder;
@@ -58,12 +59,5 @@ public sealed class EmbeddedCluster : IAsyncDisposable
     {
         await _app.StopAsync();
         await _app.DisposeAsync();
-    }
-
-    private sealed class NoLifetime : Microsoft.Extensions.Hosting.IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

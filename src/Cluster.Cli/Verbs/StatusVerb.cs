@@ -35,9 +35,9 @@ public static class StatusVerb
             return;
         }
 
-        Tables.Columns(environment.Console(), ["silo", "membership", ">process", ">port", ">up for"], status.Silos.Select(silo => (string[])
+        Tables.Columns(environment.Console(), ["silo", "membership", ">process", ">port", "health, metrics", ">up for"], status.Silos.Select(silo => (string[])
         [
-            silo.Name, silo.Membership?.ToLowerInvariant() ?? "unknown", $"{silo.Pid}", $"{silo.Port}", Figures.Duration(silo.UptimeSeconds),
+            silo.Name, silo.Membership?.ToLowerInvariant() ?? "unknown", $"{silo.Pid}", $"{silo.Port}", silo.Http ?? "starting", Figures.Duration(silo.UptimeSeconds),
         ]));
     }
 

@@ -38,6 +38,10 @@ public sealed class GradientExchange
         _sums = new SliceSums(slices);
     }
 
+    /// <summary>Bytes that the last reduction read of a member; 0 of this replica itself.</summary>
+    /// <param name="member">Its place.</param>
+    public long BytesFrom(int member) => _division?.BytesFrom[member] ?? 0;
+
     /// <summary>Reduces along the tree; every member gets the same bits.</summary>
     /// <param name="key">The reduction; the board must have advanced to it.</param>
     /// <param name="assignment">Who computed which lanes.</param>
@@ -144,6 +148,8 @@ public sealed class GradientExchange
             Operands = Counts.Sum();
             Fold = new BlockFold(Operands, tree.Fold([.. layout.SelectMany(n => n)]));
             (_first, Owned) = slices.OwnedBy(member, Members);
+            var own = Floats(member, slices);
+            BytesFrom = [.. Counts.Select((count, m) => m == member ? 0 : sizeof(float) * (own * count + Floats(m, slices)))];
         }
 
         public int Members => Counts.Length;
@@ -160,6 +166,9 @@ public sealed class GradientExchange
 
         public int Operands { get; }
 
+        /// <summary>Bytes to read of each member: its nodes of the own slices, and its slices.</summary>
+        public long[] BytesFrom { get; }
+
         public BlockFold Fold { get; }
 
         /// <summary>Slices that this member adds up.</summary>
@@ -169,6 +178,12 @@ public sealed class GradientExchange
 
         /// <summary>The member's order of work: its own slices first, because others wait for them; then on from there, so that not all ask one owner.</summary>
         public int SliceAt(int index, int slices) => (_first + index) % slices;
+
+        private long Floats(int member, SlicePlan slices)
+        {
+            var (first, count) = slices.OwnedBy(member, Members);
+            return count == 0 ? 0 : slices[first + count - 1].Start + slices[first + count - 1].Length - slices[first].Start;
+        }
     }
 
     /// <summary>The reads of one slice, from being asked for to being used.</summary>

@@ -22,7 +22,7 @@ public sealed record CheckpointGrainState
 /// <inheritdoc cref="ICheckpointGrain"/>
 [KeepAlive, PreferLocalPlacement]
 public sealed partial class CheckpointGrain(
-    [PersistentState("checkpoints")] IPersistentState<CheckpointGrainState> state, ILogger<CheckpointGrain> logger) : Grain, ICheckpointGrain
+    [PersistentState("checkpoints")] IPersistentState<CheckpointGrainState> state, CheckpointInstruments instruments, ILogger<CheckpointGrain> logger) : Grain, ICheckpointGrain
 {
     private static readonly TimeSpan s_long = TimeSpan.FromSeconds(20);
     private readonly LongPoll _changed = new();
@@ -37,8 +37,25 @@ public sealed partial class CheckpointGrain(
     private CheckpointFolder Folder => state.State.Folder ?? throw new InvalidOperationException($"The checkpoints of {this.GetPrimaryKeyString()} are not open.");
 
     /// <inheritdoc/>
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        if (state.State.Folder is not null)
+            instruments.Open(this.GetPrimaryKeyString());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        instruments.Forget(this.GetPrimaryKeyString());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
     public Task OpenAsync(CheckpointFolder folder)
     {
+        instruments.Forget(this.GetPrimaryKeyString());
+        instruments.Open(this.GetPrimaryKeyString());
         (state.State.Folder, _writing, _last, _error) = (folder, null, null, null);
         return state.WriteStateAsync();
     }
@@ -78,9 +95,16 @@ public sealed partial class CheckpointGrain(
             return Task.CompletedTask;
         (_writing, _last, _error) = (null, checkpoint ?? _last, error);
         if (error is null)
+        {
+            instruments.Saved(this.GetPrimaryKeyString(), steps, Stopwatch.GetElapsedTime(_beganAt).TotalSeconds);
             LogSaved(steps);
+        }
         else
+        {
+            instruments.Failed(this.GetPrimaryKeyString());
             LogNotSaved(steps, error);
+        }
+
         _changed.Changed();
         return Task.CompletedTask;
     }

@@ -20,6 +20,7 @@ namespace Cluster.Silo.Hosting;
 /// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else loopback.</item>
 /// <item><c>Cluster:Faults</c>, a folder: faults may be injected, and a ledger of every lane is kept there. For tests only.</item>
 /// <item><c>Cluster:RunsPath</c> and <c>Cluster:Inference</c>, see <see cref="InferenceOptions"/>.</item>
+/// <item><c>Cluster:HttpPort</c> and <c>Cluster:HttpAddress</c>: health and metrics of a process of its own, see <see cref="SiloHttp"/>.</item>
 /// <item><c>Orleans:Endpoints:SiloPort</c> and <c>GatewayPort</c>.</item>
 /// <item>With a store: <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c>, and the providers as <see cref="StoreConnections"/> says.</item>
 /// <item>Without: <c>Cluster:PrimarySiloPort</c>, the port of the silo on this machine that keeps the membership table.</item>
@@ -35,11 +36,13 @@ public static class SiloProcess
             var builder = Host.CreateApplicationBuilder(args);
             builder.AddServiceDefaults();
             Configure(builder);
+            using var http = builder.AddSiloHttp();
             using var host = builder.Build();
+            await using var probes = http is null ? null : await ProbeServer.StartAsync(http, host.Services);
             await host.Services.CheckStoresAsync();
             await host.StartAsync();
             var silo = host.Services.GetRequiredService<ILocalSiloDetails>();
-            await Console.Out.WriteLineAsync(ReadyLine.Of(silo.Name, silo.SiloAddress.Endpoint));
+            await Console.Out.WriteLineAsync(ReadyLine.Of(silo.Name, silo.SiloAddress.Endpoint, http?.Address));
             await host.WaitForShutdownAsync();
             return 0;
         }
@@ -62,7 +65,7 @@ public static class SiloProcess
         var primary = Port("Cluster:PrimarySiloPort", siloPort);
         var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
         builder.Services.AddSingleton(services => new ExchangeHub(dataPlane, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
-        builder.Services.AddSingleton<TrainingInstruments>();
+        builder.Services.AddTrainingInstruments();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddSingleton<InferenceSilos>();

@@ -304,7 +304,8 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
                 .Select(i => new ReplicaKey(key, request.Silos[i % request.Silos.Count], i / request.Silos.Count).ToString())];
             var job = new TrainingJob(_folder.Name, stage, RecipeJson.Canonical(_recipe), _folder.Path, replicas, checkpoint?.Steps ?? 0, last,
                 checkpoint?.Path ?? startFrom, RandomNumberGenerator.GetBytes(32), request.SlotsPerSilo);
-            await training.StartAsync(new TrainingRunRequest(job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak.Value));
+            await training.StartAsync(new TrainingRunRequest(job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak.Value,
+                job.Stage == StageNames.Pretraining ? ToBitsPerByte(1) : null));
             return await TrainedAsync(training, stage, schedule, last, input);
         }
 

@@ -40,7 +40,8 @@ public sealed record AllReduceState
 /// <inheritdoc cref="IAllReduceGrain"/>
 [KeepAlive, PreferLocalPlacement]
 public sealed partial class AllReduceGrain(
-    [PersistentState(AllReduceState.Name)] IPersistentState<AllReduceState> state, TrainingSilos silos, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
+    [PersistentState(AllReduceState.Name)] IPersistentState<AllReduceState> state, TrainingSilos silos, CoordinatorInstruments instruments,
+    ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
     // A silence is short against a step of seconds, and long against messages: whoever is silent is knocked at, which harms nobody.
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(200), s_silence = TimeSpan.FromMilliseconds(400),
@@ -51,7 +52,9 @@ public sealed partial class AllReduceGrain(
     private readonly Dictionary<string, long> _awaitedSince = new(StringComparer.Ordinal);
     private readonly HashSet<string> _probing = new(StringComparer.Ordinal);
     private readonly StallLimit _limit = new(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10), factor: 3);
+    private readonly HashSet<string> _released = new(StringComparer.Ordinal);
     private StepCoordinator _coordinator = new(Nonce());
+    private StageTimes _times = new();
     private IGrainTimer? _timer;
     private string? _stopped, _lastFailure;
     private bool _finished, _storeIsOut, _drainRefused;
@@ -70,6 +73,9 @@ public sealed partial class AllReduceGrain(
             return;
         var found = record.ToRecord();
         LogTakeOver(Job.Key, found.Committed.Steps);
+        // Whoever died with the coordinator before is missed in the first generation from here.
+        instruments.Open(Job.Key);
+        _times = _times.Begin(found.Generation, found.Members.Select(member => (NameOf(member.Id), 0)), found.LostLanes);
         foreach (var result in state.State.Untold)
             _results.Enqueue(result);
         Watch();
@@ -78,8 +84,18 @@ public sealed partial class AllReduceGrain(
     }
 
     /// <inheritdoc/>
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        instruments.Forget(this.GetPrimaryKeyString());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
     public async Task StartAsync(TrainingJob job)
     {
+        _times = new StageTimes();
+        instruments.Open(this.GetPrimaryKeyString());
+        _released.Clear();
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         // Whoever still works for an earlier job of this stage has an older term and is left unanswered [11]. Across jobs the run
         // folder decides where the stage is: the job says which step its checkpoint has applied.
@@ -102,7 +118,7 @@ public sealed partial class AllReduceGrain(
     public Task ContinueAsync(long lastStep)
     {
         if (lastStep > _coordinator.LastStep)
-            _finished = false;
+            (_finished, _times) = (false, _times.Rest());
         return Do(c => c.Continue(lastStep));
     }
 
@@ -132,6 +148,8 @@ public sealed partial class AllReduceGrain(
     public Task PeerLostAsync(PeerLostMessage lost)
     {
         LogPeerLost(lost.Reporter, lost.Lost, lost.Generation, lost.Reason);
+        if (_coordinator.Find(lost.Lost) is not null)
+            _times = _times.Sign(Now);
         return Do(c => c.Receive(lost.ToRecord()));
     }
 
@@ -142,6 +160,7 @@ public sealed partial class AllReduceGrain(
     public Task FailedAsync(string member, string reason)
     {
         _lastFailure = $"Replica {member} failed: {reason}";
+        _times = _times.Sign(Now);
         return Do(c => c.Lose(member, reason));
     }
 
@@ -186,6 +205,7 @@ public sealed partial class AllReduceGrain(
     {
         _timer?.Dispose();
         _timer = null;
+        instruments.Forget(this.GetPrimaryKeyString());
         if (Job is not { } job)
             return;
         state.State.Job = null;
@@ -270,7 +290,10 @@ public sealed partial class AllReduceGrain(
         foreach (var member in _coordinator.Awaited.Concat(_coordinator.Members.Select(m => m.Id)).Distinct(StringComparer.Ordinal).ToArray())
         {
             if (_coordinator.Find(member) is { } found && silos.IsDead(SiloOf(found)))
+            {
+                _times = _times.Sign(Now);
                 await Do(c => c.Lose(member, "Its silo is dead."));
+            }
         }
     }
 
@@ -323,6 +346,10 @@ public sealed partial class AllReduceGrain(
             case CoordinatorAction.Committed committed:
                 if (committed.Record.Steps > LastResult)
                     _results.Enqueue(ResultOf(committed.Record));
+                _times = _times.Commit(Now, out var recovered);
+                if (recovered is { } seconds)
+                    instruments.Recovered(this.GetPrimaryKeyString(), seconds);
+                instruments.Show(this.GetPrimaryKeyString(), _times);
                 if (_committedAt > 0)
                     _limit.Observe(Stopwatch.GetElapsedTime(_committedAt));
                 _committedAt = Stopwatch.GetTimestamp();
@@ -330,7 +357,11 @@ public sealed partial class AllReduceGrain(
                 break;
             case CoordinatorAction.SendBegin send:
                 if (send.Begin.Generation != _begunGeneration)
+                {
                     LogGeneration(_begunGeneration = send.Begin.Generation, send.Begin.Step, send.Begin.Assignment.ToString());
+                    ShowGeneration(send.Begin);
+                }
+
                 Send(send.To, send.Begin.ToMessage(), (replica, message) => replica.BeginAsync(message));
                 break;
             case CoordinatorAction.SendCommit send:
@@ -360,6 +391,7 @@ public sealed partial class AllReduceGrain(
                 break;
             case CoordinatorAction.Released released:
                 LogReleased(released.Member);
+                _released.Add(NameOf(released.Member));
                 break;
             case CoordinatorAction.DrainRefused refused:
                 _drainRefused = true;
@@ -380,6 +412,25 @@ public sealed partial class AllReduceGrain(
         }
 
         return [];
+    }
+
+    private static double Now => Stopwatch.GetElapsedTime(0).TotalSeconds;
+
+    private static string NameOf(string member) => ReplicaInstruments.NameOf(ReplicaKey.Parse(ReplicaKey.OfMember(member)));
+
+    private void ShowGeneration(BeginStep begin)
+    {
+        var lanes = begin.Members.Select((member, place) => (NameOf(member.Id), begin.Assignment[place].Count)).ToArray();
+        var lost = _times.Lanes.Select(replica => replica.Name).Except(lanes.Select(replica => replica.Item1).Concat(_released), StringComparer.Ordinal).Count();
+        _released.Clear();
+        if (lost > 0)
+        {
+            _times = _times.Sign(Now);
+            instruments.Lost(this.GetPrimaryKeyString(), lost);
+        }
+
+        _times = _times.Begin(begin.Generation, lanes, _coordinator.LostLanes);
+        instruments.Show(this.GetPrimaryKeyString(), _times);
     }
 
     private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CoordinatorRecord record)

@@ -69,7 +69,8 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private StateTransfer? _state;
     private Busy? _busy;
     private double _norm;
-    private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks, _waitTicks;
+    private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks, _waitTicks, _dataTicks, _reduceTicks, _optimizerTicks, _stepsApplied;
+    private long _bytesInProcess, _bytesShared, _bytesTcp;
     private int _reminding;
 
     /// <param name="member">Who this replica is.</param>
@@ -108,6 +109,29 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
     /// <summary>Time in which training waited for tokens, or for its state to be read: copied for a checkpoint, validated.</summary>
     public TimeSpan WaitTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _waitTicks));
+
+    /// <summary>Steps applied so far.</summary>
+    public long StepsApplied => Volatile.Read(ref _stepsApplied);
+
+    /// <summary>Where the compute thread's time went, by a fixed set of names.</summary>
+    public IReadOnlyList<(string Phase, TimeSpan Time)> Times
+    {
+        get
+        {
+            long data = Volatile.Read(ref _dataTicks), optimizer = Volatile.Read(ref _optimizerTicks);
+            return
+            [
+                ("data", Elapsed(data)), ("compute", Elapsed(Volatile.Read(ref _computeTicks) - optimizer)), ("reduce", Elapsed(Volatile.Read(ref _reduceTicks))),
+                ("optimizer", Elapsed(optimizer)), ("read", Elapsed(Volatile.Read(ref _waitTicks) - data)), ("wait", CoordinationTime),
+            ];
+
+            static TimeSpan Elapsed(long ticks) => Stopwatch.GetElapsedTime(0, Math.Max(0, ticks));
+        }
+    }
+
+    /// <summary>Gradient bytes read from peers, by how they got here.</summary>
+    public IReadOnlyList<(string Transport, long Bytes)> BytesRead =>
+        [("in_process", Volatile.Read(ref _bytesInProcess)), ("shared_memory", Volatile.Read(ref _bytesShared)), ("tcp", Volatile.Read(ref _bytesTcp))];
 
     /// <summary>How long a silence has lasted: since the coordinator's last message.</summary>
     public TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt));
@@ -307,7 +331,10 @@ public sealed class ReplicaWorker : IAsyncDisposable
         _watch?.Reached(StepPhase.Apply, step);
         _state.Publish(_engine);
         _watch?.Applied(step);
-        _computeTicks += Stopwatch.GetTimestamp() - start;
+        var took = Stopwatch.GetTimestamp() - start;
+        _computeTicks += took;
+        _optimizerTicks += took;
+        _stepsApplied++;
     }
 
     private void Copy(CopyState from)
@@ -376,7 +403,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
             _nodes.Retain(range);
             var asked = Stopwatch.GetTimestamp();
             var plan = _source.Plan(begin.Step);
-            _waitTicks += Stopwatch.GetTimestamp() - asked;
+            var waited = Stopwatch.GetTimestamp() - asked;
+            _waitTicks += waited;
+            _dataTicks += waited;
             for (var lane = range.Start; lane < range.End; lane++)
             {
                 // A message is waiting: if it is a new generation this step is left, if not the loop comes back to it.
@@ -386,8 +415,11 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     ComputeLane(lane, plan);
             }
 
-            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, Links(begin), _nodes, _reduced, busy.Token)
-                .GetAwaiter().GetResult();
+            var links = Links(begin);
+            var reducing = Stopwatch.GetTimestamp();
+            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, links, _nodes, _reduced, busy.Token).GetAwaiter().GetResult();
+            _reduceTicks += Stopwatch.GetTimestamp() - reducing;
+            CountBytes(links);
             _norm = norm;
             double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
             Do(_machine!.Reduced(begin, hash, losses, norm), 0);
@@ -415,6 +447,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();
         _waitTicks += start - asked;
+        _dataTicks += start - asked;
         var add = false;
         foreach (var batch in batches)
         {
@@ -430,6 +463,27 @@ public sealed class ReplicaWorker : IAsyncDisposable
         _nodes.CompleteLane(lane);
         _watch?.Computed(plan.Step, lane);
         LanesComputed++;
+    }
+
+    private void CountBytes(List<IPeerLink?> links)
+    {
+        for (var member = 0; member < links.Count; member++)
+        {
+            switch (links[member])
+            {
+                case null:
+                    break;
+                case RemoteLink { Transport: Transport.Tcp }:
+                    _bytesTcp += _exchange!.BytesFrom(member);
+                    break;
+                case RemoteLink:
+                    _bytesShared += _exchange!.BytesFrom(member);
+                    break;
+                default:
+                    _bytesInProcess += _exchange!.BytesFrom(member);
+                    break;
+            }
+        }
     }
 
     /// <summary>Links are made anew in each generation, so that nothing of an earlier one arrives in it [12].</summary>

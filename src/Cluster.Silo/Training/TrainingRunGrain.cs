@@ -143,6 +143,8 @@ public sealed partial class TrainingRunGrain(
         _left = true;
         _wish.Changed();
         _metrics?.Dispose();
+        if (state.State.Request is not null)
+            instruments.Forget(Job.Run, Job.Stage);
         return Task.CompletedTask;
     }
 
@@ -236,6 +238,7 @@ public sealed partial class TrainingRunGrain(
         _progress = Nothing(state.State.HandledHalt);
         _startedAt = Stopwatch.GetTimestamp();
         _throughput.Restart();
+        instruments.Run(Job.Run, Job.Stage, running: true, Request.BitsPerByteOfNat);
         RunAsync(resumed).Ignore();
     }
 
@@ -259,6 +262,7 @@ public sealed partial class TrainingRunGrain(
 
         if (_left)
             return;
+        instruments.Run(Job.Run, Job.Stage, running: false);
         var s = state.State;
         (s.Seconds, s.Steps, s.Checkpoint, s.ValidationLoss, s.Reason, s.Ended) = (Seconds, _progress.Steps, _checkpoint, _validationLoss, _reason, _state);
         try
@@ -330,10 +334,12 @@ public sealed partial class TrainingRunGrain(
             if (state.State.Paused)
             {
                 _state = "paused";
+                instruments.Run(Job.Run, Job.Stage, running: false);
                 _changed.Changed();
                 while (state.State.Paused && !state.State.Cancelled && !_left)
                     await _wish.NextAsync(CancellationToken.None);
                 _state = "running";
+                instruments.Run(Job.Run, Job.Stage, running: true);
                 _changed.Changed();
                 _throughput.Restart();
                 if (state.State.Cancelled)

@@ -66,6 +66,27 @@ public class ReplicaWorkerTests
         Assert.Equal(alone.Lanes, joined.Lanes);
     }
 
+    [Theory]
+    [InlineData(false, "in_process")]
+    [InlineData(true, "tcp")]
+    public async Task Train_TwoReplicas_BytesByTransportAndTimeByPhase(bool sockets, string transport)
+    {
+        var run = new Run(8, 2, Precision.Fp32) { Sockets = sockets };
+        await run.Train();
+
+        // Each has one node: it reads the other's for its own slices, and the other slices' sums.
+        var bytes = Steps * (long)run.Length * sizeof(float);
+        Assert.Equal(2, run.Workers.Count());
+        Assert.All(run.Workers, worker =>
+        {
+            Assert.Equal([(transport, bytes)], worker.BytesRead.Where(read => read.Bytes > 0));
+            Assert.Equal(Steps, worker.StepsApplied);
+            Assert.Equal(["compute", "data", "optimizer", "read", "reduce", "wait"], worker.Times.Select(time => time.Phase).Order(StringComparer.Ordinal));
+            Assert.All(worker.Times.Where(time => time.Phase is "compute" or "optimizer" or "reduce"), time => Assert.True(time.Time > TimeSpan.Zero, time.Phase));
+            Assert.True(worker.Times.Where(time => time.Phase is "compute" or "optimizer").Aggregate(TimeSpan.Zero, (sum, time) => sum + time.Time) <= worker.ComputeTime);
+        });
+    }
+
     private sealed record Outcome(string Weights, string Losses, long Lanes);
 
     /// <summary>Workers and a coordinator in one process; only the sockets are real.</summary>
@@ -93,6 +114,11 @@ public class ReplicaWorkerTests
 
         public long Stalled => _coordinator!.StalledSteps;
 
+        public IEnumerable<ReplicaWorker> Workers => _workers.Values;
+
+        /// <summary>Floats of the gradient.</summary>
+        public int Length { get; private set; }
+
         public long SwappedStep { get; init; } = -1;
 
         public long LostLanes => _coordinator!.LostLanes;
@@ -115,6 +141,7 @@ public class ReplicaWorkerTests
                     states.Add(await worker.Ask(Steps, (engine, applied) => (GradientHash.Of(engine.Parameters) + GradientHash.Of(engine.SecondMoments), applied)));
             }
 
+            Length = await _workers["r0"].Ask(0, (engine, _) => engine.Length);
             Assert.All(states, s => Assert.Equal((states[0].Hash, (long)Steps), s));
             var computed = _workers.Values.Sum(w => w.LanesComputed);
             foreach (var worker in _workers.Values)

@@ -17,7 +17,7 @@ internal sealed class ChildProcess : IDisposable
     private readonly StreamWriter _writer;
     private readonly Lock _gate = new();
     private readonly Queue<string> _last = new();
-    private readonly TaskCompletionSource<string> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<(string Address, string? Http)> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private ChildProcess(Process process, string name, string log, Action<string> onLine)
     {
@@ -66,9 +66,9 @@ internal sealed class ChildProcess : IDisposable
     }
 
     /// <summary>Waits for the ready line.</summary>
-    /// <returns>Where it listens.</returns>
+    /// <returns>Where it listens, and where it serves HTTP besides.</returns>
     /// <exception cref="UserErrorException">It ended, or did not come that far in time.</exception>
-    public async Task<string> WaitUntilReadyAsync(TimeSpan limit, CancellationToken cancellation)
+    public async Task<(string Address, string? Http)> WaitUntilReadyAsync(TimeSpan limit, CancellationToken cancellation)
     {
         try
         {
@@ -143,8 +143,8 @@ internal sealed class ChildProcess : IDisposable
                     _last.Dequeue();
             }
 
-            if (ReadyLine.Address(line, _name) is { } address)
-                _ready.TrySetResult(address);
+            if (ReadyLine.Addresses(line, _name) is { } addresses)
+                _ready.TrySetResult(addresses);
             else
                 _onLine(line);
         }

@@ -46,6 +46,8 @@ internal static class ClusterContract
         contract["Orleans:Endpoints:SiloPort"] = Text(siloPort);
         contract["Orleans:Endpoints:GatewayPort"] = Text(gatewayPort);
         contract["Cluster:SiloName"] = name;
+        // One that is free: the silo holds it from the choice on, and says which.
+        contract["Cluster:HttpPort"] = "0";
         contract["Cluster:RunsPath"] = state.RunsPath;
         contract["Cluster:DataPlaneAddress"] = Loopback;
         if (state.Faults is { } faults)

@@ -58,6 +58,9 @@ public sealed record LocalProcess
     /// <summary>A silo's port for clients.</summary>
     public int? GatewayPort { get; init; }
 
+    /// <summary>Where a silo serves its health and metrics, once it is up.</summary>
+    public string? Http { get; init; }
+
     /// <summary>When it was started.</summary>
     public required DateTimeOffset Started { get; init; }
 
@@ -92,6 +95,9 @@ public sealed class ClusterFolder
     /// <summary>Ledgers of silos that faults may be injected into.</summary>
     public string Faults => System.IO.Path.Combine(Path, "faults");
 
+    /// <summary>Where the processes serve their metrics, for Prometheus (file_sd).</summary>
+    public string MetricsTargets => System.IO.Path.Combine(Path, "prometheus-targets.json");
+
     private string State => System.IO.Path.Combine(Path, "state.json");
 
     /// <summary>Log of a process.</summary>
@@ -110,8 +116,15 @@ public sealed class ClusterFolder
     /// <summary>Writes the state for others to see.</summary>
     public void Write(ClusterState state) => AtomicWrite.AllText(State, RunJson.Document(state));
 
+    /// <summary>Tells Prometheus whom to ask.</summary>
+    public void Write(IReadOnlyList<MetricsTarget> targets) => AtomicWrite.AllText(MetricsTargets, RunJson.Document(targets));
+
     /// <summary>Says that there is no cluster any more.</summary>
-    public void Clear() => File.Delete(State);
+    public void Clear()
+    {
+        File.Delete(MetricsTargets);
+        File.Delete(State);
+    }
 
     /// <summary>What was written last, whether or not that cluster still runs; null if nothing was.</summary>
     /// <exception cref="UserErrorException">It is damaged.</exception>

@@ -11,9 +11,10 @@ namespace Cluster.Cli.Hosting.Local;
 /// <param name="Name">Its name.</param>
 /// <param name="Pid">Its process.</param>
 /// <param name="Port">Where other silos reach it.</param>
+/// <param name="Http">Where it serves its health and metrics, or null while it starts.</param>
 /// <param name="UptimeSeconds">Since its process was started.</param>
 /// <param name="Membership">What the others hold it for ("Active", "Joining", …), or null if it is in no table, or nobody could be asked.</param>
-public sealed record SiloStatusEntry(string Name, int Pid, int Port, double UptimeSeconds, string? Membership);
+public sealed record SiloStatusEntry(string Name, int Pid, int Port, string? Http, double UptimeSeconds, string? Membership);
 
 /// <summary>A run that was reported in the cluster's life.</summary>
 /// <param name="Name">The run.</param>
@@ -37,7 +38,7 @@ public sealed record ClusterStatus(
     public static ClusterStatus Of(ClusterState state, DateTimeOffset now) => new(
         state.RunsPath, state.Web, state.Store,
         [.. state.Silos.Where(silo => silo.Process.IsAlive()).Select(silo =>
-            new SiloStatusEntry(silo.Name, silo.Process.Pid, silo.Port, Math.Max(0, (now - silo.Started).TotalSeconds), null))],
+            new SiloStatusEntry(silo.Name, silo.Process.Pid, silo.Port, silo.Http, Math.Max(0, (now - silo.Started).TotalSeconds), null))],
         [], null);
 
     /// <summary>Looks at the processes and asks the cluster; one that does not answer is a status, not an error.</summary>

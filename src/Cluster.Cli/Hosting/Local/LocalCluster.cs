@@ -67,6 +67,9 @@ public sealed class LocalCluster : IAsyncDisposable
     private readonly List<(LocalProcess Process, ChildProcess Child)> _silos = [];
     private readonly Dictionary<string, (LocalProcess Process, ChildProcess Child)> _others = new(StringComparer.Ordinal);
     private readonly List<Task> _watches = [];
+
+    // Silos that died and were not started again.
+    private readonly Dictionary<string, LocalProcess> _dead = new(StringComparer.Ordinal);
     private ClusterState _state;
     private int _lastSilo;
 
@@ -242,10 +245,17 @@ public sealed class LocalCluster : IAsyncDisposable
     {
         int port = Ports.Free(), gateway = Ports.Free();
         var (process, child) = Launch(name, ["silo"], ClusterContract.Silo(_state, name, port, gateway), port, gateway);
-        Change(() => _silos.Add((process, child)));
+        Change(() =>
+        {
+            _silos.Add((process, child));
+            _dead.Remove(name);
+        });
         try
         {
-            await child.WaitUntilReadyAsync(s_start, cancellation);
+            var (_, http) = await child.WaitUntilReadyAsync(s_start, cancellation);
+            var starting = process;
+            process = process with { Http = http };
+            Change(() => _silos[_silos.IndexOf((starting, child))] = (process, child));
         }
         catch
         {
@@ -281,7 +291,7 @@ public sealed class LocalCluster : IAsyncDisposable
         }
 
         Change(() => _others[name] = (process, child));
-        var address = await child.WaitUntilReadyAsync(s_start, cancellation);
+        var (address, _) = await child.WaitUntilReadyAsync(s_start, cancellation);
         if (name == WebProcess.Name)
         {
             process = process with { Port = new Uri(address).Port };
@@ -324,7 +334,12 @@ public sealed class LocalCluster : IAsyncDisposable
 
         try
         {
-            Change(() => _silos.Remove((process, child)));
+            Change(() =>
+            {
+                _silos.Remove((process, child));
+                if (code != 0)
+                    _dead[process.Name] = process;
+            });
             child.Dispose();
             var left = _silos.Count switch { 0 => "no silo is left", 1 => "1 silo is left", var n => $"{n} silos are left" };
             _say(Own, $"{process.Name} {End(code)}; {left}");
@@ -399,6 +414,7 @@ public sealed class LocalCluster : IAsyncDisposable
                 Others = [.. _others.Values.Select(other => other.Process)],
             };
             _folder.Write(_state);
+            _folder.Write(MetricsTarget.Of(_state, _dead.Values));
         }
     }
 }
