@@ -6,7 +6,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Cluster.Web;
 
-/// <summary>Where the page is served: always on loopback, for nobody is asked who they are.</summary>
+/// <summary>Where the page is served: on loopback, for nobody is asked who they are, unless <c>Cluster:WebAddress</c> says otherwise.</summary>
 public static class WebAddress
 {
     /// <summary>The port that is tried first when none was asked for.</summary>
@@ -19,25 +19,40 @@ public static class WebAddress
     public static int? Asked(IConfiguration configuration) =>
         configuration["Cluster:WebPort"] is { } text ? Port("Cluster:WebPort", text) : null;
 
+    /// <summary>
+    /// The address of this machine that was asked for by <c>Cluster:WebAddress</c>, else loopback. Another than loopback lets everybody in
+    /// who can reach it: for a container whose network says who that is.
+    /// </summary>
+    /// <exception cref="UserErrorException">It is no address.</exception>
+    public static IPAddress Interface(IConfiguration configuration) => configuration["Cluster:WebAddress"] is not { Length: > 0 } text
+        ? IPAddress.Loopback
+        : IPAddress.TryParse(text, out var address) ? address : throw new UserErrorException($"Cluster:WebAddress is \"{text}\".", "Give an IP address, 0.0.0.0 for all of this machine's.");
+
     /// <summary>Takes an address. It is this process's from now on: no other can take it between the choice and the server's start.</summary>
     /// <param name="asked">The port that must be it, 1–65535; null takes <see cref="DefaultPort"/> or the next free one after it.</param>
-    /// <param name="listen">Listens on a loopback port, or throws; null opens a socket.</param>
+    /// <param name="listen">Listens on a port, or throws; null opens a socket.</param>
+    /// <param name="on">The address, loopback if null.</param>
     /// <exception cref="UserErrorException">The port asked for cannot be had, or none can.</exception>
-    public static WebListener Take(int? asked, Func<int, Socket>? listen = null)
+    public static WebListener Take(int? asked, Func<int, Socket>? listen = null, IPAddress? on = null)
     {
-        listen ??= Listen;
+        on ??= IPAddress.Loopback;
+        listen ??= free => Listen(on, free);
         if (asked is { } port)
         {
             if (port is < 1 or > 65_535)
                 throw new UserErrorException($"The web port is {port}.", "Give a port from 1 to 65535.");
             try
             {
-                return new WebListener(listen(port), port);
+                return new WebListener(listen(port), on, port);
             }
             catch (SocketException error) when (error.SocketErrorCode == SocketError.AccessDenied)
             {
                 throw new UserErrorException(
                     $"Port {port} may not be opened by this user.", "Give a port from 1024 on, or none to let one be chosen.", error);
+            }
+            catch (SocketException error) when (error.SocketErrorCode == SocketError.AddressNotAvailable)
+            {
+                throw new UserErrorException($"{on} is no address of this machine.", "Give another as Cluster:WebAddress, or none for loopback.", error);
             }
             catch (SocketException error)
             {
@@ -50,7 +65,7 @@ public static class WebAddress
         {
             try
             {
-                return new WebListener(listen(next), next);
+                return new WebListener(listen(next), on, next);
             }
             catch (SocketException)
             {
@@ -68,12 +83,12 @@ public static class WebAddress
             ? port
             : throw new UserErrorException($"{key} is \"{text}\".", "Give a port from 1 to 65535.");
 
-    private static Socket Listen(int port)
+    private static Socket Listen(IPAddress address, int port)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            socket.Bind(new IPEndPoint(address, port));
             // Two may bind to one port before either listens.
             socket.Listen();
             return socket;

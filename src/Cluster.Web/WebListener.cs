@@ -4,12 +4,12 @@ using Microsoft.AspNetCore.Hosting;
 
 namespace Cluster.Web;
 
-/// <summary>A loopback port that this process listens on already; <see cref="WebAddress.Take"/> makes it.</summary>
+/// <summary>A port that this process listens on already; <see cref="WebAddress.Take"/> makes it.</summary>
 public sealed class WebListener : IDisposable
 {
     private readonly Socket _socket;
 
-    internal WebListener(Socket socket, int port) => (_socket, Address) = (socket, At(port));
+    internal WebListener(Socket socket, IPAddress address, int port) => (_socket, Address) = (socket, At(address, port));
 
     /// <summary>Where the page will be.</summary>
     public Uri Address { get; }
@@ -24,5 +24,5 @@ public sealed class WebListener : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
 
-    private static Uri At(int port) => new UriBuilder(Uri.UriSchemeHttp, IPAddress.Loopback.ToString(), port).Uri;
+    private static Uri At(IPAddress address, int port) => new UriBuilder(Uri.UriSchemeHttp, address.ToString(), port).Uri;
 }
