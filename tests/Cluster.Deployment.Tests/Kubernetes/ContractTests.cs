@@ -12,7 +12,7 @@ public partial class ContractTests
     // Where a name of the source is decided: to be set for silos, for the web, or (an empty text) for neither, as is or below it.
     private static readonly Dictionary<string, string> s_names = new(StringComparer.Ordinal)
     {
-        ["SiloName"] = "silo", ["DataPlaneAddress"] = "silo", ["Roles"] = "silo", ["RunsPath"] = "silo", ["HttpPort"] = "silo",
+        ["SiloName"] = "silo", ["DataPlaneAddress"] = "silo", ["Roles"] = "silo", ["RunsPath"] = "silo", ["HttpPort"] = "silo", ["HttpAddress"] = "silo",
         ["WebPort"] = "web", ["WebAddress"] = "web", ["ApiKeys"] = "web",
         // Of a cluster without a store.
         ["PrimarySiloPort"] = "", ["PrimaryGatewayPort"] = "",
@@ -68,13 +68,15 @@ public partial class ContractTests
     [MemberData(nameof(Overlays))]
     public void Pods_Store_IsNamedAsTheProcessesReadIt(string overlay)
     {
-        foreach (var process in (string[])["silo", "web"])
+        foreach (var (process, providers) in ((string, string[])[])[("silo", ["Clustering", "GrainStorage:Default", "Reminders"]), ("web", ["Clustering"])])
         {
             var configuration = new ConfigurationBuilder().AddInMemoryCollection(
                 Variables(overlay, process).Select(pair => new KeyValuePair<string, string?>(pair.Key.Replace("__", ":", StringComparison.Ordinal), pair.Value))).Build();
 
             Assert.True(StoreConnections.HasStore(configuration));
-            foreach (var provider in (string[])["Clustering", "GrainStorage:Default", "Reminders"])
+            // A client ends where it is told of a provider that it has no package of.
+            Assert.Equal(providers.Length, Variables(overlay, process).Keys.Count(key => key.EndsWith("__ProviderType", StringComparison.Ordinal)));
+            foreach (var provider in providers)
                 Assert.Equal(("Redis", "redis"), (configuration[$"Orleans:{provider}:ProviderType"], configuration[$"Orleans:{provider}:ServiceKey"]));
             Assert.Equal("secret redis/connection-string", configuration.GetConnectionString("redis"));
         }
@@ -96,7 +98,7 @@ public partial class ContractTests
         Assert.Contains(container.VolumeMounts, mount => mount.MountPath == variables["Cluster__RunsPath"]);
         var web = Variables(overlay, "web");
         Assert.Equal(web["Cluster__WebPort"], Port(Container(overlay, "web"), "http"));
-        Assert.Equal("0.0.0.0", web["Cluster__WebAddress"]);
+        Assert.Equal(("0.0.0.0", "0.0.0.0"), (web["Cluster__WebAddress"], variables["Cluster__HttpAddress"]));
     }
 
     private static string Port(V1Container container, string name) => $"{Assert.Single(container.Ports, port => port.Name == name).ContainerPort}";

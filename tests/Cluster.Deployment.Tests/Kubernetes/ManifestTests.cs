@@ -245,15 +245,16 @@ public class ManifestTests
             Assert.Equal("YOUR-READWRITEMANY-CLASS", manifests.One<V1PersistentVolumeClaim>("runs").Spec.StorageClassName);
             Assert.Equal(["YOUR-REGISTRY/cluster-cuda:0.1.0", "YOUR-REGISTRY/cluster-web:0.1.0"],
                 manifests.Workloads.SelectMany(Containers).Where(container => container.Name != "redis").Select(container => container.Image).Order(StringComparer.Ordinal));
-            foreach (var monitor in manifests.All<PodMonitor>())
+            var monitor = Assert.Single(manifests.All<PodMonitor>());
+            var endpoint = Assert.Single(monitor.Spec.PodMetricsEndpoints);
+            Assert.Equal(ServiceDefaultsExtensions.MetricsPath, endpoint.Path);
+            var monitored = manifests.Workloads.Where(workload => workload.Matches(monitor.Spec.Selector)).ToList();
+            Assert.Equal(["silo", "web"], monitored.Select(workload => workload.Name).Order(StringComparer.Ordinal));
+            foreach (var workload in monitored)
             {
-                var workload = Assert.Single(manifests.Workloads, workload => workload.Matches(monitor.Spec.Selector));
-                var endpoint = Assert.Single(monitor.Spec.PodMetricsEndpoints);
-                Assert.Equal(ServiceDefaultsExtensions.MetricsPath, endpoint.Path);
                 Assert.Contains(Containers(workload).SelectMany(container => container.Ports), port => port.Name == endpoint.Port);
+                Assert.Equal("cluster", workload.Template.Metadata.Labels[monitor.Spec.JobLabel]);
             }
-
-            Assert.Equal(["silo", "web"], manifests.All<PodMonitor>().Select(monitor => monitor.Metadata.Name).Order(StringComparer.Ordinal));
         }
         finally
         {

@@ -67,6 +67,8 @@ internal sealed class PodMonitor
     {
         public V1LabelSelector Selector { get; set; } = new();
 
+        public string JobLabel { get; set; } = "";
+
         public List<PodMetricsEndpoint> PodMetricsEndpoints { get; set; } = [];
     }
 
@@ -77,5 +79,14 @@ internal sealed class PodMonitor
         public string Path { get; set; } = "";
 
         public string Interval { get; set; } = "";
+
+        public List<Relabeling> Relabelings { get; set; } = [];
+    }
+
+    internal sealed class Relabeling
+    {
+        public List<string> SourceLabels { get; set; } = [];
+
+        public string TargetLabel { get; set; } = "";
     }
 }
