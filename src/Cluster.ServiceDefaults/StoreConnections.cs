@@ -22,6 +22,9 @@ public static class StoreConnections
     /// <summary>Where the provider of the membership is named; absent in a process that is a cluster by itself.</summary>
     public const string ClusteringType = "Orleans:Clustering:ProviderType";
 
+    /// <summary>Where the key of its connection string is named.</summary>
+    public const string ClusteringKey = "Orleans:Clustering:ServiceKey";
+
     private const string ServiceKey = "ServiceKey";
 
     /// <summary>Whether membership is kept in a store, rather than in the memory of one silo of this machine.</summary>

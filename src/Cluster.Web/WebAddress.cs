@@ -7,7 +7,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Cluster.Web;
 
-/// <summary>Where the page is served: always on loopback, for nobody is asked who they are.</summary>
+/// <summary>Where the page is served: on loopback, for nobody is asked who they are, unless <c>Cluster:WebAddress</c> says otherwise.</summary>
 public static class WebAddress
 {
     /// <summary>The port that is tried first when none was asked for.</summary>
@@ -20,17 +20,28 @@ public static class WebAddress
     public static int? Asked(IConfiguration configuration) =>
         configuration["Cluster:WebPort"] is { } text ? Port("Cluster:WebPort", text) : null;
 
+    /// <summary>
+    /// The address of this machine that was asked for by <c>Cluster:WebAddress</c>, else loopback. Another than loopback lets everybody in
+    /// who can reach it: for a container whose network says who that is.
+    /// </summary>
+    /// <exception cref="UserErrorException">It is no address.</exception>
+    public static IPAddress Interface(IConfiguration configuration) => configuration["Cluster:WebAddress"] is not { Length: > 0 } text
+        ? IPAddress.Loopback
+        : IPAddress.TryParse(text, out var address) ? address : throw new UserErrorException($"Cluster:WebAddress is \"{text}\".", "Give an IP address, 0.0.0.0 for all of this machine's.");
+
     /// <summary>Takes an address. It is this process's from now on: no other can take it between the choice and the server's start.</summary>
     /// <param name="asked">The port that must be it, 1–65535; null takes <see cref="DefaultPort"/> or the next free one after it.</param>
-    /// <param name="listen">Listens on a loopback port, or throws; null opens a socket.</param>
+    /// <param name="listen">Listens on a port, or throws; null opens a socket.</param>
+    /// <param name="on">The address, loopback if null.</param>
     /// <exception cref="UserErrorException">The port asked for cannot be had, or none can.</exception>
-    public static HttpSocket Take(int? asked, Func<int, Socket>? listen = null)
+    public static HttpSocket Take(int? asked, Func<int, Socket>? listen = null, IPAddress? on = null)
     {
-        listen ??= port => HttpSocket.Listen(new IPEndPoint(IPAddress.Loopback, port));
+        on ??= IPAddress.Loopback;
+        listen ??= port => HttpSocket.Listen(new IPEndPoint(on, port));
         if (asked is { } port)
         {
             return port is >= 1 and <= 65_535
-                ? HttpSocket.Take(IPAddress.Loopback, port, "none", at => listen(at.Port))
+                ? HttpSocket.Take(on, port, "none", at => listen(at.Port))
                 : throw new UserErrorException($"The web port is {port}.", "Give a port from 1 to 65535.");
         }
 
@@ -38,7 +49,7 @@ public static class WebAddress
         {
             try
             {
-                return new HttpSocket(listen(next), new IPEndPoint(IPAddress.Loopback, next));
+                return new HttpSocket(listen(next), new IPEndPoint(on, next));
             }
             catch (SocketException)
             {

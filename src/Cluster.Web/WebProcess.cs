@@ -18,7 +18,7 @@ namespace Cluster.Web;
 
 /// <summary>
 /// The live page, its API, the models' API, health and metrics: as a process of its own, which is a client of the cluster, or inside a process that hosts
-/// a silo. Configuration: <c>Cluster:WebPort</c>, and the cluster: with a store <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c> and the
+/// a silo. Configuration: <c>Cluster:WebPort</c>, <c>Cluster:WebAddress</c>, and the cluster: with a store <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c> and the
 /// providers as <see cref="StoreConnections"/> says, without one <c>Cluster:PrimaryGatewayPort</c>, the gateway of a silo on this machine.
 /// Keys and limits of the models' API: <see cref="ApiOptions"/>.
 /// </summary>
@@ -65,7 +65,7 @@ public static class WebProcess
     public static WebApplication Create(string[] args, out Uri address)
     {
         var builder = WebApplication.CreateBuilder(args);
-        var listener = WebAddress.Take(WebAddress.Asked(builder.Configuration));
+        var listener = WebAddress.Take(WebAddress.Asked(builder.Configuration), on: WebAddress.Interface(builder.Configuration));
         address = listener.Address;
         listener.Serve(builder.WebHost);
         builder.AddStores();

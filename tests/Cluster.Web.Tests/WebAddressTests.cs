@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Cluster.Core.Errors;
+using Microsoft.Extensions.Configuration;
 
 namespace Cluster.Web.Tests;
 
@@ -12,6 +13,37 @@ public class WebAddressTests
         using var taken = WebAddress.Take(null, _ => Socket());
 
         Assert.Equal(new Uri("http://127.0.0.1:8080/"), taken.Address);
+    }
+
+    [Theory]
+    [InlineData(null, "127.0.0.1")]
+    [InlineData("", "127.0.0.1")]
+    [InlineData("0.0.0.0", "0.0.0.0")]
+    [InlineData("::1", "::1")]
+    public void Interface_AsConfigured_LoopbackOtherwise(string? text, string expected) => Assert.Equal(IPAddress.Parse(expected), WebAddress.Interface(Of(text)));
+
+    [Fact]
+    public void Interface_NoAddress_Refused() =>
+        Assert.Equal("Cluster:WebAddress is \"pod\".", Assert.Throws<UserErrorException>(() => WebAddress.Interface(Of("pod"))).What);
+
+    [Fact]
+    public void Take_OnAllAddresses_ListensThere()
+    {
+        using var taken = WebAddress.Take(null, on: IPAddress.Any);
+        using var other = new TcpClient();
+
+        // Another of this machine's than the one that is served by default.
+        other.Connect(IPAddress.Parse("127.0.0.2"), taken.Address.Port);
+
+        Assert.Equal("0.0.0.0", taken.Address.Host);
+    }
+
+    [Fact]
+    public void Take_AddressOfAnotherMachine_SaysSo()
+    {
+        var error = Assert.Throws<UserErrorException>(() => WebAddress.Take(8080, on: IPAddress.Parse("192.0.2.1")));
+
+        Assert.Equal("192.0.2.1 is no address of this machine.", error.What);
     }
 
     [Fact]
@@ -70,6 +102,9 @@ public class WebAddressTests
     {
         Assert.Equal($"The web port is {asked}.", Assert.Throws<UserErrorException>(() => WebAddress.Take(asked)).What);
     }
+
+    private static IConfiguration Of(string? address) =>
+        new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?> { ["Cluster:WebAddress"] = address }).Build();
 
     private static Socket Socket() => new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 }

@@ -26,7 +26,7 @@ public static class TrainVerb
         var folder = new Option<string>("--out") { Description = "The folder of the run.", HelpName = "DIR", Required = true };
         var resume = new Option<bool>("--resume") { Description = "Go on with the run in --out, by its own recipe." };
         var webPort = Options.WebPort();
-        var cluster = new Option<bool>("--cluster") { Description = "Train on the cluster that `up` started; --replicas are then those of every silo, 1 if not given." };
+        var cluster = new Option<bool>("--cluster") { Description = "Train on the cluster that the environment names (in a container of one), else on the one that `up` started; --replicas are then those of every silo, 1 if not given." };
         var runs = Options.Runs();
         var json = Options.Json();
         var command = new Command("train", "Train a model by a recipe.") { recipe, corpus, set, depth, replicas, steps, seed, folder, resume, webPort, cluster, runs, json };
@@ -37,7 +37,7 @@ public static class TrainVerb
             Options.Check("--steps", parsed.GetValue(steps), 1, 100_000_000);
             RunSetup.CheckFolder(run);
             var onCluster = parsed.GetValue(cluster);
-            var host = onCluster ? new ClusterRunHost(new ClusterFolder(parsed.GetRequiredValue(runs)).Running(environment.Command), environment.Command) : environment.RunHost();
+            var host = onCluster ? new ClusterRunHost(ClusterAddress.Find(parsed.GetRequiredValue(runs), environment), environment.Command) : environment.RunHost();
             var wanted = new Wanted(parsed.GetValue(recipe), parsed.GetValue(depth), parsed.GetValue(set)!, parsed.GetValue(seed));
             var resolved = run.Exists
                 ? parsed.GetValue(resume) ? wanted.CheckAgainst(RunList.Recipe(run), run) : throw new UserErrorException(

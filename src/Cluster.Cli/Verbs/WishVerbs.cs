@@ -29,7 +29,7 @@ public static class WishVerbs
         command.SetAction(async (parsed, cancellation) =>
         {
             var wanted = Path.GetFileName(Path.TrimEndingDirectorySeparator(parsed.GetRequiredValue(run)));
-            await using var connection = await ClusterConnection.OpenAsync(parsed.GetRequiredValue(runs), environment.Command, cancellation);
+            await using var connection = await ClusterConnection.OpenAsync(ClusterAddress.Find(parsed.GetRequiredValue(runs), environment), cancellation);
             if (!await say(connection.Grains.GetGrain<IRunDriverGrain>(wanted)))
                 throw new UserErrorException($"No stage of a run \"{wanted}\" is being trained.", $"Look at `{environment.Command} status`.");
             environment.Output.WriteLine($"{wanted} {outcome}.");

@@ -17,7 +17,7 @@ internal static class ClusterContract
         ["Orleans:ClusterId"] = state.ClusterId,
         ["Orleans:ServiceId"] = state.ServiceId,
         [StoreConnections.ClusteringType] = StoreConnections.Redis,
-        ["Orleans:Clustering:ServiceKey"] = ServiceKey,
+        [StoreConnections.ClusteringKey] = ServiceKey,
         [$"ConnectionStrings:{ServiceKey}"] = state.Store,
     };
 

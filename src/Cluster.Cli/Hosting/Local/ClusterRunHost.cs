@@ -7,22 +7,28 @@ using Cluster.Silo.Stages;
 namespace Cluster.Cli.Hosting.Local;
 
 /// <summary>
-/// Submits runs to the cluster of a folder of runs and watches them. Whoever stops watching stops nothing: the run goes on, and may be
+/// Submits runs to a cluster and watches them. Whoever stops watching stops nothing: the run goes on, and may be
 /// watched again by submitting it again.
 /// </summary>
-/// <param name="state">The cluster.</param>
+/// <param name="address">The cluster.</param>
 /// <param name="command">How the user calls this program.</param>
-public sealed class ClusterRunHost(ClusterState state, string command) : IRunHost
+public sealed class ClusterRunHost(ClusterAddress address, string command) : IRunHost
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Of a cluster that <c>up</c> runs on this machine.</summary>
+    public ClusterRunHost(ClusterState state, string command)
+        : this(ClusterAddress.Of(state), command)
+    {
+    }
 
     /// <inheritdoc/>
     public async Task<RunSummary> RunAsync(RunRequest request, IRunObserver observer, int? webPort, CancellationToken cancellation)
     {
-        await using var connection = await ClusterConnection.OpenAsync(state, cancellation);
-        if (state.Web is { } page)
+        await using var connection = await ClusterConnection.OpenAsync(address, cancellation);
+        if (address.Web is { } page)
             (observer as IPageObserver)?.Serving(new Uri(page));
-        var recipe = state.ThreadsPerReplica is { } threads && !request.Folder.Exists
+        var recipe = address.ThreadsPerReplica is { } threads && !request.Folder.Exists
             ? request.Recipe with { Training = request.Recipe.Training with { ThreadsPerReplica = threads } }
             : request.Recipe;
         var driver = connection.Grains.GetGrain<IRunDriverGrain>(request.Folder.Name);
