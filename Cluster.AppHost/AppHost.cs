@@ -25,7 +25,8 @@ foreach (var (name, port) in silos)
         .WaitFor(redis)
         .WithHttpEndpoint(port: port, env: "Cluster__HttpPort")
         .WithHttpHealthCheck("/health")
-        .WithEnvironment("AllowedHosts", $"localhost;127.0.0.1;{machine}")
+        // On loopback it answers to no name but this machine's own, and Prometheus asks by another.
+        .WithEnvironment("Cluster__HttpAddress", "0.0.0.0")
         .WithEnvironment("Cluster__SiloName", name)
         .WithEnvironment("Cluster__Roles", configuration["Roles"] ?? "training,inference,data")
         .WithEnvironment("Cluster__RunsPath", runs);
@@ -50,6 +51,7 @@ var prometheus = builder.AddContainer("prometheus", "docker.io/prom/prometheus",
 builder.AddContainer("grafana", "docker.io/grafana/grafana", "12.1.0")
     .WithBindMount("../infra/grafana/provisioning", "/etc/grafana/provisioning", isReadOnly: true)
     .WithBindMount("../infra/grafana/dashboards", "/var/lib/grafana/dashboards", isReadOnly: true)
+    .WithEnvironment("DASHBOARDS", "/var/lib/grafana/dashboards")
     .WithEnvironment("PROMETHEUS_URL", prometheus.GetEndpoint("http"))
     .WithHttpEndpoint(targetPort: 3_000);
 

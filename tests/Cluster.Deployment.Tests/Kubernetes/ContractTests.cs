@@ -12,14 +12,23 @@ public partial class ContractTests
     // Where a name of the source is decided: to be set for silos, for the web, or (an empty text) for neither, as is or below it.
     private static readonly Dictionary<string, string> s_names = new(StringComparer.Ordinal)
     {
-        ["SiloName"] = "silo", ["DataPlaneAddress"] = "silo", ["Roles"] = "silo", ["RunsPath"] = "silo", ["HttpPort"] = "silo", ["HttpAddress"] = "silo",
-        ["WebPort"] = "web", ["WebAddress"] = "web", ["ApiKeys"] = "web",
+        ["SiloName"] = "silo",
+        ["DataPlaneAddress"] = "silo",
+        ["Roles"] = "silo",
+        ["RunsPath"] = "silo",
+        ["HttpPort"] = "silo",
+        ["HttpAddress"] = "silo",
+        ["WebPort"] = "web",
+        ["WebAddress"] = "web",
+        ["ApiKeys"] = "web",
         // Of a cluster without a store.
-        ["PrimarySiloPort"] = "", ["PrimaryGatewayPort"] = "",
+        ["PrimarySiloPort"] = "",
+        ["PrimaryGatewayPort"] = "",
         // For tests only.
         ["Faults"] = "",
         // Their defaults serve; an overlay sets others.
-        ["Api"] = "", ["Inference"] = "",
+        ["Api"] = "",
+        ["Inference"] = "",
     };
 
     public static TheoryData<string> Overlays => ManifestTests.Overlays;
@@ -53,7 +62,12 @@ public partial class ContractTests
     {
         var state = new ClusterState
         {
-            ClusterId = "a", ServiceId = "a", Store = "redis:6379", RunsPath = "/runs", Control = "", Supervisor = ProcessIdentity.OfThis(),
+            ClusterId = "a",
+            ServiceId = "a",
+            Store = "redis:6379",
+            RunsPath = "/runs",
+            Control = "",
+            Supervisor = ProcessIdentity.OfThis(),
         };
 
         // How lines are written is the overlay's to say.
