@@ -19,7 +19,7 @@ public sealed class HttpSocket : IDisposable
 
     /// <summary>Takes a port.</summary>
     /// <param name="address">Of which interface.</param>
-    /// <param name="port">The port that must be it; 0 takes a free one.</param>
+    /// <param name="port">The port that must be it.</param>
     /// <param name="otherwise">What to give for a port that is chosen, for the remedy.</param>
     /// <param name="listen">Listens at an address, or throws; null opens a socket.</param>
     /// <exception cref="UserErrorException">It cannot be had.</exception>
@@ -27,8 +27,8 @@ public sealed class HttpSocket : IDisposable
     {
         try
         {
-            var socket = (listen ?? Listen)(new IPEndPoint(address, port));
-            return new HttpSocket(socket, port == 0 ? (IPEndPoint)socket.LocalEndPoint! : new IPEndPoint(address, port));
+            var endPoint = new IPEndPoint(address, port);
+            return new HttpSocket((listen ?? Listen)(endPoint), endPoint);
         }
         catch (SocketException error) when (error.SocketErrorCode == SocketError.AccessDenied)
         {
@@ -37,13 +37,43 @@ public sealed class HttpSocket : IDisposable
         }
         catch (SocketException error) when (error.SocketErrorCode == SocketError.AddressNotAvailable)
         {
-            throw new UserErrorException($"{address} is no address of this machine.", "Give one that is, or 0.0.0.0 for all.", error);
+            throw NotHere(address, error);
         }
         catch (SocketException error)
         {
             throw new UserErrorException(
                 $"Port {port} is occupied by another process.", $"Give another port, or {otherwise} to let a free one be chosen.", error);
         }
+    }
+
+    /// <summary>
+    /// Takes the first free port of some, or null if none is. Not one that the system would choose: those are also what connections
+    /// are made from, and what other listeners of this process were promised.
+    /// </summary>
+    /// <param name="address">Of which interface.</param>
+    /// <param name="ports">In the order in which they are tried.</param>
+    /// <param name="listen">Listens at an address, or throws; null opens a socket.</param>
+    /// <exception cref="UserErrorException">The address is not this machine's.</exception>
+    public static HttpSocket? TakeFirstFree(IPAddress address, IEnumerable<int> ports, Func<IPEndPoint, Socket>? listen = null)
+    {
+        foreach (var port in ports)
+        {
+            try
+            {
+                var endPoint = new IPEndPoint(address, port);
+                return new HttpSocket((listen ?? Listen)(endPoint), endPoint);
+            }
+            catch (SocketException error) when (error.SocketErrorCode == SocketError.AddressNotAvailable)
+            {
+                throw NotHere(address, error);
+            }
+            catch (SocketException)
+            {
+                // Another's.
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Opens a socket that listens.</summary>
@@ -73,6 +103,9 @@ public sealed class HttpSocket : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
+
+    private static UserErrorException NotHere(IPAddress address, SocketException error) =>
+        new($"{address} is no address of this machine.", "Give one that is, or 0.0.0.0 for all.", error);
 
     private static Uri At(IPEndPoint address) => new($"{Uri.UriSchemeHttp}://{address}/");
 }

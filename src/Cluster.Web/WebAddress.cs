@@ -45,19 +45,8 @@ public static class WebAddress
                 : throw new UserErrorException($"The web port is {port}.", "Give a port from 1 to 65535.");
         }
 
-        for (var next = DefaultPort; next < DefaultPort + Tries; next++)
-        {
-            try
-            {
-                return new HttpSocket(listen(next), new IPEndPoint(on, next));
-            }
-            catch (SocketException)
-            {
-                // Another's.
-            }
-        }
-
-        throw new UserErrorException($"No port from {DefaultPort} to {DefaultPort + Tries - 1} is free.", "Give a free one as Cluster:WebPort.");
+        return HttpSocket.TakeFirstFree(on, Enumerable.Range(DefaultPort, Tries), at => listen(at.Port)) ?? throw new UserErrorException(
+            $"No port from {DefaultPort} to {DefaultPort + Tries - 1} is free.", "Give a free one as Cluster:WebPort.");
     }
 
     /// <summary>Reads a port out of the configuration.</summary>

@@ -10,11 +10,16 @@ using Microsoft.Extensions.Logging;
 namespace Cluster.Silo.Hosting;
 
 /// <summary>
-/// The HTTP of a silo's process: health and metrics at <c>Cluster:HttpPort</c>, where 0 takes a free port and no value serves nothing; on
-/// loopback, or at <c>Cluster:HttpAddress</c>.
+/// The HTTP of a silo's process: health and metrics at <c>Cluster:HttpPort</c>, where 0 takes a free one from <see cref="FirstPort"/> on and
+/// no value serves nothing; on loopback, or at <c>Cluster:HttpAddress</c>.
 /// </summary>
 internal static class SiloHttp
 {
+    /// <summary>The usual port of a process's OpenTelemetry metrics.</summary>
+    private const int FirstPort = 9_464;
+
+    private const int Tries = 500;
+
     private const string PortKey = "Cluster:HttpPort", AddressKey = "Cluster:HttpAddress";
 
     /// <summary>Takes the port and adds what is served; null where nothing is.</summary>
@@ -31,6 +36,11 @@ internal static class SiloHttp
         builder.Services.AddHealthChecks().AddCheck<SiloCheck>("silo", tags: [ServiceDefaultsExtensions.Ready]);
         builder.Services.AddHostedService<SiloInstruments>();
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
-        return HttpSocket.Take(address, port, $"{PortKey}=0");
+        if (port > 0)
+            return HttpSocket.Take(address, port, $"{PortKey}=0");
+        // Each process begins elsewhere: what still asks at the port of one that died must not reach another.
+        var ports = Enumerable.Range(0, Tries).Select(i => FirstPort + ((Environment.ProcessId + i) % Tries));
+        return HttpSocket.TakeFirstFree(address, ports)
+            ?? throw new UserErrorException($"No port from {FirstPort} to {FirstPort + Tries - 1} is free.", $"Give a free one as {PortKey}.");
     }
 }

@@ -68,7 +68,16 @@ public class SiloHttpTests
         using var socket = Builder("Cluster:HttpPort=0", "Cluster:HttpAddress=0.0.0.0").AddSiloHttp()!;
 
         Assert.Equal("0.0.0.0", socket.Address.Host);
-        Assert.NotEqual(0, socket.Address.Port);
+        Assert.InRange(socket.Address.Port, 9_464, 9_963);
+    }
+
+    [Fact]
+    public void AddSiloHttp_TwoAtOnce_TwoPorts()
+    {
+        using var first = Builder("Cluster:HttpPort=0").AddSiloHttp()!;
+        using var second = Builder("Cluster:HttpPort=0").AddSiloHttp()!;
+
+        Assert.NotEqual(first.Address, second.Address);
     }
 
     private static async Task<(HttpStatusCode, string)> HealthAsync(HttpClient http)

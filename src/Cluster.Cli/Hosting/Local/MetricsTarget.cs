@@ -9,10 +9,11 @@ public sealed record MetricsTarget(IReadOnlyList<string> Targets, IReadOnlyDicti
 {
     /// <summary>The processes of a cluster.</summary>
     /// <param name="state">The cluster.</param>
-    /// <param name="dead">Silos that died: they are still asked, so that somebody sees that they do not answer. One that left is not.</param>
+    /// <param name="dead">Silos that died: they are still asked, so that somebody sees that they do not answer, unless
+    /// another has taken the port. One that left is not.</param>
     public static IReadOnlyList<MetricsTarget> Of(ClusterState state, IEnumerable<LocalProcess> dead) =>
     [
-        .. state.Silos.Concat(dead).Where(silo => silo.Http is not null).Select(silo => At(silo.Http!, silo.Name)),
+        .. state.Silos.Concat(dead).Where(silo => silo.Http is not null).DistinctBy(silo => silo.Http).Select(silo => At(silo.Http!, silo.Name)),
         .. (state.Web is { } web ? (MetricsTarget[])[At(web, WebProcess.Name)] : []),
     ];
 
