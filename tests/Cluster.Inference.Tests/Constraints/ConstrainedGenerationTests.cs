@@ -16,8 +16,17 @@ public class ConstrainedGenerationTests
     /// <summary>Ends are likelier than by chance; without, strings and arrays that have no bound are long.</summary>
     private static readonly Dictionary<int, double> s_endsSoon = new()
     {
-        ['"'] = 5, ['}'] = 5, [']'] = 5, [','] = 2, [Pieces.IdOf("\"}")] = 4, [Pieces.IdOf("\",")] = 4, [Pieces.IdOf("\",\"")] = 4, [Pieces.IdOf("}}")] = 4, [Pieces.IdOf("\":")] = 4,
-        [' '] = -2, ['\n'] = -2,
+        ['"'] = 5,
+        ['}'] = 5,
+        [']'] = 5,
+        [','] = 2,
+        [Pieces.IdOf("\"}")] = 4,
+        [Pieces.IdOf("\",")] = 4,
+        [Pieces.IdOf("\",\"")] = 4,
+        [Pieces.IdOf("}}")] = 4,
+        [Pieces.IdOf("\":")] = 4,
+        [' '] = -2,
+        ['\n'] = -2,
     };
 
     public static TheoryData<string> Names() => Schemas.Names();
