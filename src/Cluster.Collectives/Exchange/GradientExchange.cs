@@ -15,10 +15,10 @@ namespace Cluster.Collectives.Exchange;
 public sealed class GradientExchange
 {
     /// <summary>Slices whose parts are under way at once: over a socket the next arrive while one is added up.</summary>
-    private const int Ahead = 8;
+    private const int Ahead = 4;
 
     /// <summary>Slices that are asked for together, so that one wake-up of the peer serves several.</summary>
-    private const int Batch = 4;
+    private const int Batch = 2;
 
     private readonly ExchangeBoard _board;
     private readonly SlicePlan _slices;
