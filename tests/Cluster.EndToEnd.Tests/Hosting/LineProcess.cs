@@ -82,6 +82,14 @@ internal sealed class LineProcess : IAsyncDisposable
         return string.Join('\n', rest);
     }
 
+    /// <summary>Ctrl-C, and its end.</summary>
+    public async Task InterruptAsync()
+    {
+        using (var kill = Process.Start("kill", ["-INT", $"{Pid}"]))
+            await kill.WaitForExitAsync();
+        await Exited.WaitAsync(s_limit);
+    }
+
     /// <summary>SIGKILL.</summary>
     public void Kill() => _process.Kill();
 

@@ -42,5 +42,8 @@ public sealed class RefusalTests : IDisposable
         await trains.Task.WaitAsync(enough.Token);
         await enough.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => training);
+        // Its silos still train and write: a supervisor that is killed leaves them to end by themselves.
+        foreign.Kill();
+        await up.InterruptAsync();
     }
 }
