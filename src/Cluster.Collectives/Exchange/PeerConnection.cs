@@ -8,8 +8,8 @@ using Cluster.Collectives.Memory;
 namespace Cluster.Collectives.Exchange;
 
 /// <summary>
-/// The asker's end of one connection, opened at the first read, with a thread that receives. Requests are pipelined, answers come in order. While any is
-/// outstanding the peer must send something - an answer, a piece of one, or the answer to a ping - within the limit; a peer that hangs
+/// The asker's end of one connection, opened at the first read, with a thread that receives. Requests are pipelined, answers come in
+/// order. While any is outstanding the peer must send something - an answer, a piece of one, or the answer to a ping - within the limit; a peer that hangs
 /// is found so although its kernel keeps the connection open. Whatever ends the connection ends every read, and only when nothing
 /// writes to the readers' room any more.
 /// Enters: requests. Leaves: parts, in the room or as views of the peer's segment. Does not know what they mean.

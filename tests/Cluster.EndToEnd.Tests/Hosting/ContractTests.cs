@@ -81,20 +81,11 @@ public sealed class ContractTests
         Assert.Equal(1, await verb.Exited.WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.Contains("No stage of a run \"nothing\" is being trained.", await verb.RestAsync(), StringComparison.Ordinal);
 
-        Cluster.ServiceDefaults.Posix.Terminate(web.Pid);
-        Cluster.ServiceDefaults.Posix.Terminate(silo.Pid);
-        Assert.Equal((0, 0), (await web.Exited.WaitAsync(TimeSpan.FromMinutes(1)), await silo.Exited.WaitAsync(TimeSpan.FromMinutes(1))));
+        var ends = await Task.WhenAll(web.EndAsync(), silo.EndAsync());
+        Assert.Equal([0, 0], ends);
     }
 
     private static IEnumerable<KeyValuePair<string, string?>> Variables(string file) =>
-        File.ReadLines(Path.Combine(Root(), "k8s", "base", file)).Where(line => line.Contains('=', StringComparison.Ordinal) && line[0] != '#')
+        File.ReadLines(Repository.Path("k8s", "base", file)).Where(line => line.Contains('=', StringComparison.Ordinal) && line[0] != '#')
             .Select(line => line.Split('=', 2)).Select(pair => KeyValuePair.Create(pair[0], (string?)pair[1]));
-
-    private static string Root()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Cluster.sln")))
-            folder = Path.GetDirectoryName(folder) ?? throw new DirectoryNotFoundException("no Cluster.sln above the test's output");
-        return folder;
-    }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Cluster.Cli.Hosting;
+using Cluster.ServiceDefaults;
 
 namespace Cluster.EndToEnd.Tests.Hosting;
 
@@ -82,12 +83,11 @@ internal sealed class LineProcess : IAsyncDisposable
         return string.Join('\n', rest);
     }
 
-    /// <summary>Ctrl-C, and its end.</summary>
-    public async Task InterruptAsync()
+    /// <summary>SIGTERM, and its end; gives the exit code.</summary>
+    public Task<int> EndAsync()
     {
-        using (var kill = Process.Start("kill", ["-INT", $"{Pid}"]))
-            await kill.WaitForExitAsync();
-        await Exited.WaitAsync(s_limit);
+        Posix.Terminate(Pid);
+        return Exited.WaitAsync(s_limit);
     }
 
     /// <summary>SIGKILL.</summary>

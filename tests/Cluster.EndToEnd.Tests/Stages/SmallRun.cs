@@ -20,8 +20,9 @@ internal sealed class SmallRun : IDisposable
     /// <param name="name">The run's.</param>
     /// <param name="steps">Of pre-training; there is no fine-tuning.</param>
     /// <param name="checkpointEvery">Steps.</param>
+    /// <param name="evaluateEvery">Steps.</param>
     /// <param name="precision">Of activations.</param>
-    public RunRequest Request(string name, int steps, int checkpointEvery = 150, Precision precision = Precision.Fp32) => new()
+    public RunRequest Request(string name, int steps, int checkpointEvery = 150, int evaluateEvery = 100, Precision precision = Precision.Fp32) => new()
     {
         Folder = Folder(name),
         Recipe = new Recipe
@@ -34,7 +35,7 @@ internal sealed class SmallRun : IDisposable
                 Lanes = 4,
                 MicroBatch = 2,
                 LearningRate = 1e-3,
-                EvaluateEvery = 100,
+                EvaluateEvery = evaluateEvery,
                 CheckpointEvery = checkpointEvery,
                 Precision = precision,
             },

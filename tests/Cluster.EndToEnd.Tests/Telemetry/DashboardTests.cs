@@ -1,13 +1,8 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Cluster.Cli.Hosting.Local;
-using Cluster.Core.Models;
-using Cluster.Core.Recipes;
-using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
-using Cluster.ServiceDefaults;
-using Cluster.Silo.Stages;
 
 namespace Cluster.EndToEnd.Tests.Telemetry;
 
@@ -15,21 +10,20 @@ namespace Cluster.EndToEnd.Tests.Telemetry;
 [Collection(ProcessCollection.Name)]
 public sealed partial class DashboardTests : IDisposable
 {
-    private readonly string _root = Directory.CreateTempSubdirectory("cluster-dashboards-").FullName;
+    private readonly SmallRun _run = new();
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _run.Dispose();
 
     [PrometheusFact]
     public async Task Panels_AShortTraining_EveryNameExistsAndEveryQueryHasData()
     {
         var since = DateTimeOffset.UtcNow;
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var runs = Path.Combine(_root, "runs");
+        var runs = _run.Runs;
         await using var up = LineProcess.Cluster("up", "--silos", "1", "--runs", runs);
         await up.WaitForAsync("Ctrl-C ends it");
-        await using var prometheus = await PrometheusServer.StartAsync(Path.Combine(_root, "prometheus"), new ClusterFolder(runs).MetricsTargets);
+        await using var prometheus = await PrometheusServer.StartAsync(Path.Combine(Path.GetDirectoryName(runs)!, "prometheus"), new ClusterFolder(runs).MetricsTargets);
         var state = new ClusterFolder(runs).Running("cluster");
-        await new ClusterRunHost(state, "cluster").RunAsync(Request(Path.Combine(runs, "watched")), new QuietObserver(), null, CancellationToken.None);
+        await new ClusterRunHost(state, "cluster").RunAsync(_run.Request("watched", steps: 500, checkpointEvery: 100, evaluateEvery: 50), new QuietObserver(), null, CancellationToken.None);
 
         // What was scraped last is evaluated a moment later.
         var queries = Directory.GetFiles(Repository.Path("infra", "grafana", "dashboards"), "*.json").SelectMany(Queries).ToList();
@@ -45,8 +39,7 @@ public sealed partial class DashboardTests : IDisposable
         }
 
         Assert.True(empty.Count == 0, string.Join('\n', empty));
-        Posix.Terminate(up.Pid);
-        Assert.Equal(0, await up.Exited.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal(0, await up.EndAsync());
     }
 
     [Fact]
@@ -72,22 +65,6 @@ public sealed partial class DashboardTests : IDisposable
 
     private static IEnumerable<string> Names(string query) =>
         Name().Matches(NoName().Replace(query, "")).Select(match => match.Value).Where(name => name is "up" || name.Contains('_', StringComparison.Ordinal)).Distinct();
-
-    private static RunRequest Request(string folder) => new()
-    {
-        Folder = new RunFolder(folder),
-        Recipe = new Recipe
-        {
-            Name = "small",
-            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
-            Training = new TrainingRecipe { Steps = 500, Lanes = 4, MicroBatch = 2, LearningRate = 1e-3, EvaluateEvery = 50, CheckpointEvery = 100, Precision = Precision.Fp32 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
-        CorpusPath = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(folder))!, "corpus"),
-        Replicas = 1,
-        Silos = ["local"],
-    };
 
     [GeneratedRegex(@"\$\w+")]
     private static partial Regex Variable();

@@ -1,13 +1,10 @@
 using System.Globalization;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Training;
-using Cluster.Core.Models;
-using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
 using Cluster.ServiceDefaults;
-using Cluster.Silo.Stages;
 using Orleans.Runtime;
 
 namespace Cluster.EndToEnd.Tests.Telemetry;
@@ -16,15 +13,14 @@ namespace Cluster.EndToEnd.Tests.Telemetry;
 [Collection(ProcessCollection.Name)]
 public sealed class RecoveryMetricsTests : IDisposable
 {
-    private readonly string _root = Directory.CreateTempSubdirectory("cluster-recovery-").FullName;
+    private readonly SmallRun _run = new();
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _run.Dispose();
 
     [Fact]
     public async Task Metrics_SiloOfTheCoordinatorKilled_OneLossAndARecovery()
     {
-        SmallCorpus.Write(Path.Combine(_root, "corpus"));
-        var runs = Path.Combine(_root, "runs");
+        var runs = _run.Runs;
         await using var up = LineProcess.Cluster("up", "--silos", "2", "--runs", runs);
         await up.WaitForAsync("Ctrl-C ends it");
         var state = new ClusterFolder(runs).Running("cluster");
@@ -49,7 +45,7 @@ public sealed class RecoveryMetricsTests : IDisposable
             },
         };
 
-        await new ClusterRunHost(state, "cluster").RunAsync(Request(runs), observer, null, CancellationToken.None);
+        await new ClusterRunHost(state, "cluster").RunAsync(_run.Request("watched", steps: 300, checkpointEvery: 100), observer, null, CancellationToken.None);
         Assert.NotNull(victim);
         var after = await http.GetStringAsync(new Uri(new Uri(state.Silos.Single(silo => silo != victim).Http!), "/metrics"));
 
@@ -61,27 +57,10 @@ public sealed class RecoveryMetricsTests : IDisposable
         Assert.True(Sum(after, "cluster_training_recovery_time_seconds_total") > 0, after);
         Assert.Equal(0, Sum(after, "cluster_training_running"));
         Assert.Equal(300, Sum(after, "cluster_training_steps_total"));
-        Posix.Terminate(up.Pid);
-        Assert.Equal(0, await up.Exited.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal(0, await up.EndAsync());
     }
 
     private static double Sum(string metrics, string name, string tag = "") => metrics.Split('\n')
         .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) && line.Contains($"\"{tag}", StringComparison.Ordinal))
         .Sum(line => double.Parse(line[(line.LastIndexOf('}') + 1)..].Trim().Split(' ')[0], CultureInfo.InvariantCulture));
-
-    private RunRequest Request(string runs) => new()
-    {
-        Folder = new RunFolder(Path.Combine(runs, "watched")),
-        Recipe = new Recipe
-        {
-            Name = "small",
-            Model = new ModelShape { Layers = 2, Width = 64, Heads = 2, Context = 64, FeedForward = 128 },
-            Training = new TrainingRecipe { Steps = 300, Lanes = 4, MicroBatch = 2, LearningRate = 1e-3, EvaluateEvery = 100, CheckpointEvery = 100, Precision = Precision.Fp32 },
-            Tokenizer = new TokenizerRecipe { Vocabulary = 400 },
-            FineTuning = new FineTuningRecipe { Steps = 0 },
-        },
-        CorpusPath = Path.Combine(_root, "corpus"),
-        Replicas = 1,
-        Silos = ["local"],
-    };
 }

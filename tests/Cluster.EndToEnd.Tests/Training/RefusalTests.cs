@@ -44,6 +44,6 @@ public sealed class RefusalTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => training);
         // Its silos still train and write: a supervisor that is killed leaves them to end by themselves.
         foreign.Kill();
-        await up.InterruptAsync();
+        Assert.Equal(0, await up.EndAsync());
     }
 }
