@@ -37,7 +37,7 @@ public sealed class SeveralHostsTests : IDisposable
         await second.WaitForAsync("there is up");
         await using var connection = await ClusterConnection.OpenAsync(state);
         var coordinator = connection.Grains.GetGrain<IAllReduceGrain>(TrainingJob.KeyOf("hosts", StageNames.Pretraining));
-        IReadOnlyList<string> members = [];
+        IReadOnlyList<string> members = [], left = [];
         long last = 0;
         var observer = new QuietObserver
         {
@@ -53,13 +53,16 @@ public sealed class SeveralHostsTests : IDisposable
                 }
                 else if (last == JoinedAgainAt)
                 {
+                    left = coordinator.GetProgressAsync().GetAwaiter().GetResult().Members;
                     there.Plug();
                 }
             },
         };
         var disturbed = await new ClusterRunHost(state, "cluster").RunAsync(_run.Request("hosts", Steps), observer, null, CancellationToken.None);
 
+        // Were both never together, or never apart, equal weights would say nothing.
         Assert.Equal(2, members.Count);
+        Assert.Contains("here", Assert.Single(left), StringComparison.Ordinal);
         await first.WaitForAsync("travel over TCP, not shared memory");
         Assert.Equal((undisturbed.WeightsSha256, 0), (disturbed.WeightsSha256, disturbed.CheckpointsLoaded));
     }
