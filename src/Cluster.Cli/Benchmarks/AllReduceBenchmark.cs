@@ -14,14 +14,16 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="Transport">SharedMemory or Tcp: the way that was taken.</param>
 /// <param name="MedianMilliseconds">A reduction, the slowest member's time, median of the rounds.</param>
 /// <param name="BestMilliseconds">Best of the rounds.</param>
+/// <param name="ProcessorMilliseconds">Processor time of all members in a reduction, median of the rounds: what it costs a machine that
+/// does something else besides.</param>
 /// <param name="GigabytesPerSecond">Gradient over the best time.</param>
 /// <param name="MemcpyGigabytesPerSecond">Copying as much memory on one thread: best of several.</param>
 /// <param name="TcpStreamGigabytesPerSecond">One TCP stream over loopback: best of several.</param>
 /// <param name="BestTimesMemcpy">Best time over the time of one such copy.</param>
 /// <param name="Hash">The gradient's, the same at every member in every round.</param>
 public sealed record AllReduceBenchmarkResult(
-    int Processes, int Megabytes, int Lanes, string Transport, double MedianMilliseconds, double BestMilliseconds, double GigabytesPerSecond,
-    double MemcpyGigabytesPerSecond, double TcpStreamGigabytesPerSecond, double BestTimesMemcpy, string Hash);
+    int Processes, int Megabytes, int Lanes, string Transport, double MedianMilliseconds, double BestMilliseconds, double ProcessorMilliseconds,
+    double GigabytesPerSecond, double MemcpyGigabytesPerSecond, double TcpStreamGigabytesPerSecond, double BestTimesMemcpy, string Hash);
 
 /// <summary>Starts members as processes of this program, has them reduce in step and times the slowest of each round.</summary>
 internal static class AllReduceBenchmark
@@ -41,7 +43,7 @@ internal static class AllReduceBenchmark
                 members.Add(Start(AllReduceMember.Describe(m, processes, lanes, (int)(bytes / sizeof(float)), share, secret)));
             var addresses = await AskAsync(members, null, cancellation);
             await AskAsync(members, string.Join(' ', addresses), cancellation);
-            var times = new List<double>();
+            List<double> times = [], busy = [];
             string hash = "", way = "";
             for (var round = 0; round < WarmUp + Rounds; round++)
             {
@@ -49,14 +51,17 @@ internal static class AllReduceBenchmark
                 if (answers.Select(a => a[1]).Distinct().Count() != 1)
                     throw new InvalidOperationException($"Round {round} gave unequal gradients: {string.Join(", ", answers.Select(a => a[1]))}.");
                 (hash, way) = (answers[0][1], answers[0][2]);
-                if (round >= WarmUp)
-                    times.Add(answers.Max(a => double.Parse(a[0], CultureInfo.InvariantCulture)));
+                if (round < WarmUp)
+                    continue;
+                times.Add(answers.Max(a => double.Parse(a[0], CultureInfo.InvariantCulture)));
+                busy.Add(answers.Sum(a => double.Parse(a[3], CultureInfo.InvariantCulture)));
             }
 
             times.Sort();
+            busy.Sort();
             var best = times[0];
             return new AllReduceBenchmarkResult(processes, megabytes, lanes, way, Math.Round(times[times.Count / 2], 2), Math.Round(best, 2),
-                Math.Round(bytes / best / 1e6, 2), Math.Round(memcpy, 1), Math.Round(stream, 1), Math.Round(best / (bytes / memcpy / 1e6), 2), hash);
+                Math.Round(busy[busy.Count / 2], 1), Math.Round(bytes / best / 1e6, 2), Math.Round(memcpy, 1), Math.Round(stream, 1), Math.Round(best / (bytes / memcpy / 1e6), 2), hash);
         }
         finally
         {

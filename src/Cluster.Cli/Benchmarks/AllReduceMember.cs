@@ -10,8 +10,8 @@ namespace Cluster.Cli.Benchmarks;
 
 /// <summary>
 /// One replica of the all-reduce benchmark: the exchange as training uses it, without a model. Enters, by lines: its part, the
-/// members' addresses, then the number of each reduction. Leaves, by lines: its address, "ready", then milliseconds, hash and way of
-/// each. Ends with its input.
+/// members' addresses, then the number of each reduction. Leaves, by lines: its address, "ready", then milliseconds, hash, way and
+/// processor milliseconds of each. Ends with its input.
 /// </summary>
 internal static class AllReduceMember
 {
@@ -56,12 +56,13 @@ internal static class AllReduceMember
         while (await input.ReadLineAsync(cancellation) is { Length: > 0 } step)
         {
             var key = new ExchangeKey(RunId, 1, 1, long.Parse(step, CultureInfo.InvariantCulture));
-            var start = Stopwatch.GetTimestamp();
+            var (start, used) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             board.Advance(key);
             var (hash, _) = await exchange.ReduceAsync(key, assignment, member, links, nodes, reduced, cancellation);
             var milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            var busy = (Environment.CpuUsage.TotalTime - used).TotalMilliseconds;
             var way = links.OfType<RemoteLink>().Select(link => link.Transport).Distinct().SingleOrDefault();
-            await output.WriteLineAsync(FormattableString.Invariant($"{milliseconds} {hash} {way}"));
+            await output.WriteLineAsync(FormattableString.Invariant($"{milliseconds} {hash} {way} {busy}"));
             await output.FlushAsync(cancellation);
         }
 
