@@ -87,7 +87,7 @@ internal static class TrainBenchmark
             await coordinator.ContinueAsync(half);
             await ReachAsync(half);
             var checkpoints = cluster.Grains.GetGrain<ICheckpointGrain>(key);
-            var checkpointFolder = new CheckpointFolder(folder.Path, StageNames.Pretraining, 1, RecipeJson.Hash(recipe));
+            var checkpointFolder = new CheckpointFolder(folder.Path, StageNames.Pretraining, 1, RecipeJson.Canonical(recipe));
             await checkpoints.OpenAsync(checkpointFolder);
             await checkpoints.SaveAsync(keys[0], new CheckpointRequest(checkpointFolder, half, 0, 0, null, 0));
             await coordinator.ContinueAsync(warmUp + steps);

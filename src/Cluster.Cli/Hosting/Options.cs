@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Cluster.Cli.Verbs;
 using Cluster.Core.Errors;
+using Cluster.Core.Runs;
 
 namespace Cluster.Cli.Hosting;
 
@@ -42,6 +43,15 @@ public static class Options
         HelpName = "DIR",
         DefaultValueFactory = _ => RunsVerb.DefaultRoot,
     };
+
+    /// <summary>The run that an argument means: a folder, or else a name below the folder of runs.</summary>
+    /// <exception cref="UserErrorException">There is no such run.</exception>
+    public static RunFolder Run(string named, string runs)
+    {
+        var folder = new RunFolder(named);
+        return folder.Exists ? folder : RunFolder.Find(Path.GetFullPath(runs), named)
+            ?? throw new UserErrorException($"There is no run \"{named}\", neither there nor in {Path.GetFullPath(runs)}.", "Give a run's folder, or a name that `runs` lists.");
+    }
 
     /// <summary>Port of the page.</summary>
     public static Option<int?> WebPort() => new("--web-port")

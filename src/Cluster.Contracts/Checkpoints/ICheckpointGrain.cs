@@ -35,9 +35,9 @@ public interface ICheckpointGrain : IGrainWithStringKey
 /// <param name="RunPath">The run's folder.</param>
 /// <param name="Stage">Name of the training stage.</param>
 /// <param name="Keep">How many are kept.</param>
-/// <param name="RecipeSha256">Only those of this recipe count.</param>
+/// <param name="RecipeJson">Canonical: only checkpoints of this recipe count.</param>
 [GenerateSerializer, Immutable]
-public sealed record CheckpointFolder([property: Id(0)] string RunPath, [property: Id(1)] string Stage, [property: Id(2)] int Keep, [property: Id(3)] string RecipeSha256);
+public sealed record CheckpointFolder([property: Id(0)] string RunPath, [property: Id(1)] string Stage, [property: Id(2)] int Keep, [property: Id(3)] string RecipeJson);
 
 /// <summary>A checkpoint to write, with what only the stage's driver knows.</summary>
 /// <param name="Folder">Where.</param>

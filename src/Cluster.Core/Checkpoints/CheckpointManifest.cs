@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 
 namespace Cluster.Core.Checkpoints;
@@ -9,7 +10,7 @@ namespace Cluster.Core.Checkpoints;
 /// <param name="Step">Steps applied, 0 or more; also the cursor into the data.</param>
 /// <param name="Tokens">Trained on so far.</param>
 /// <param name="Seconds">Spent on the stage so far, finite.</param>
-/// <param name="RecipeSha256">Of the resolved recipe, lower-case hex.</param>
+/// <param name="RecipeSha256">Of the resolved recipe as far as it bears on this state: <see cref="RecipeJson.HashAt"/>, lower-case hex.</param>
 /// <param name="BestValidationLoss">Lowest so far, nats per token, finite; null before the first validation.</param>
 /// <param name="ValidationsWithoutImprovement">Since that one, for early stopping.</param>
 public sealed record CheckpointState(
@@ -73,6 +74,9 @@ public sealed record CheckpointManifest
 
     /// <summary>SHA-256 of this manifest's one-line JSON with this field empty: a changed step is found like a changed weight.</summary>
     public required string ManifestSha256 { get; init; }
+
+    /// <summary>Whether a run by this recipe has, or will have, this state after so many steps.</summary>
+    public bool IsOf(Recipe recipe) => RecipeSha256 == RecipeJson.HashAt(recipe, Stage, Step);
 
     /// <summary>The manifest with its own hash filled in.</summary>
     internal CheckpointManifest Sealed()

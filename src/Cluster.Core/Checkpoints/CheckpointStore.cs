@@ -115,17 +115,17 @@ public sealed class CheckpointStore(string folder, int keep)
 
     /// <summary>The checkpoint of the highest step whose files are all there and match their SHA-256.</summary>
     /// <param name="warn">Told of each one that is skipped because it is damaged: which file, and how.</param>
-    /// <param name="recipeSha256">Pass over those of other recipes; null for any.</param>
+    /// <param name="counts">Pass over others; null for any.</param>
     /// <returns>Null where there is none.</returns>
     /// <exception cref="UserErrorException">The folder cannot be read.</exception>
-    public SavedCheckpoint? Latest(Action<string> warn, string? recipeSha256 = null)
+    public SavedCheckpoint? Latest(Action<string> warn, Func<CheckpointManifest, bool>? counts = null)
     {
         foreach (var (path, step) in Folders())
         {
             try
             {
                 var checkpoint = new SavedCheckpoint(path, ReadManifest(path, step));
-                if (recipeSha256 is not null && checkpoint.Manifest.RecipeSha256 != recipeSha256)
+                if (counts?.Invoke(checkpoint.Manifest) == false)
                     continue;
                 foreach (var file in checkpoint.Manifest.Files)
                     Verify(Path.Combine(path, file.Name), file);
@@ -138,6 +138,23 @@ public sealed class CheckpointStore(string folder, int keep)
         }
 
         return null;
+    }
+
+    /// <summary>Deletes the checkpoints of steps after <paramref name="steps"/>.</summary>
+    /// <returns>Their steps, highest first.</returns>
+    /// <exception cref="UserErrorException">The folder cannot be read, or one cannot be deleted.</exception>
+    public IReadOnlyList<long> DropAfter(long steps)
+    {
+        var dropped = new List<long>();
+        foreach (var (path, step) in Folders().Where(entry => entry.Step > steps))
+        {
+            TryDelete(path);
+            if (Directory.Exists(path))
+                throw new UserErrorException($"The checkpoint {path} cannot be deleted.", "Check that the folder is writable, and run the command again.");
+            dropped.Add(step);
+        }
+
+        return dropped;
     }
 
     /// <summary>The checkpoint in a folder, by its manifest; <see cref="Load"/> checks its files.</summary>

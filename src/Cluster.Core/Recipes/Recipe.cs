@@ -9,6 +9,9 @@ namespace Cluster.Core.Recipes;
 /// </summary>
 public sealed record Recipe
 {
+    /// <summary>Changes that a recipe may have.</summary>
+    public const int MostChanges = 256;
+
     /// <summary>A label for reports; 1–64 characters of a–z, A–Z, 0–9, '-', '_' and '.'.</summary>
     public string Name { get; init; } = "custom";
 
@@ -29,6 +32,9 @@ public sealed record Recipe
 
     /// <summary>The phases of pre-training, in order.</summary>
     public IReadOnlyList<PhaseRecipe> Phases { get; init; } = PhaseRecipe.Default;
+
+    /// <summary>What pre-training does differently from a step on, in order of the steps, at most <see cref="MostChanges"/>.</summary>
+    public IReadOnlyList<RecipeChange> Changes { get; init; } = [];
 
     /// <summary>Fine-tuning for dialogue, after pre-training.</summary>
     public FineTuningRecipe FineTuning { get; init; } = new();
@@ -83,6 +89,10 @@ public sealed record Recipe
         var sum = Phases.Sum(p => p.Fraction);
         if (Math.Abs(sum - 1) > 1e-9)
             throw new UserErrorException($"The fractions of phases sum to {sum:R}.", "Make them sum to 1.");
+        if (Changes.Count > MostChanges)
+            throw new UserErrorException($"changes has {Changes.Count} entries.", $"Give at most {MostChanges}.");
+        for (var i = 0; i < Changes.Count; i++)
+            Changes[i].Validate(i, this);
     }
 }
 

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Cluster.Core.Errors;
+using Cluster.Core.Runs;
 
 namespace Cluster.Core.Recipes;
 
@@ -54,6 +55,16 @@ public static class RecipeJson
 
     /// <summary>SHA-256 of the canonical form, lower-case hex.</summary>
     public static string Hash(Recipe recipe) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Canonical(recipe))));
+
+    /// <summary>
+    /// The identity of a training stage's state: two recipes that share it give the same state after so many steps. Changes that hold
+    /// from there on have no part in it.
+    /// </summary>
+    /// <param name="recipe">Resolved.</param>
+    /// <param name="stage">One of <see cref="StageNames"/>; every stage after pre-training depends on all changes.</param>
+    /// <param name="steps">Steps of the stage applied.</param>
+    public static string HashAt(Recipe recipe, string stage, long steps) => Hash(
+        stage == StageNames.Pretraining ? recipe with { Changes = [.. recipe.Changes.Where(change => change.FromStep < steps)] } : recipe);
 
     /// <summary>The recipe with fields replaced: <c>training.learning_rate=3e-4</c>, <c>phases.0.fraction=0.02</c>.</summary>
     /// <exception cref="UserErrorException">An assignment has no '=', names no field, or its value does not fit.</exception>

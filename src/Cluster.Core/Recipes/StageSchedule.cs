@@ -91,20 +91,7 @@ public sealed class PretrainingSchedule : StageSchedule
     }
 
     /// <inheritdoc/>
-    public override long TokensUntil(long steps)
-    {
-        long tokens = 0;
-        for (var phase = 0; phase < _recipe.Phases.Count; phase++)
-        {
-            var (start, end) = _schedule.PhaseSteps(phase);
-            if (steps >= end)
-                tokens += _schedule.TokensOf(phase);
-            else if (steps > start)
-                return tokens + _schedule[steps].FirstSample * _recipe.Model.Context * _recipe.Phases[phase].ContextFactor;
-        }
-
-        return tokens;
-    }
+    public override long TokensUntil(long steps) => _schedule.TokensUntil(steps);
 }
 
 /// <summary>Fine-tuning as a stage: a rise, then a straight fall.</summary>

@@ -28,6 +28,9 @@ public sealed class RunFolder
     /// <summary>What the run was asked for besides its recipe, a <see cref="RunOrigin"/>.</summary>
     public string Origin => At("origin.json");
 
+    /// <summary>How the run was steered, a <see cref="SteeringRecord"/> a line: history for people, the recipe is what counts.</summary>
+    public string Journal => At("journal.jsonl");
+
     /// <summary>Stages done, with times and figures: an array of <see cref="StageRecord"/>.</summary>
     public string Stages => At("stages.json");
 

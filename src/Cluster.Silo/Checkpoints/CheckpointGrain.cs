@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Training;
 using Cluster.Core.Checkpoints;
+using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Silo.Hosting;
 using Cluster.Silo.Training;
@@ -65,8 +66,10 @@ public sealed partial class CheckpointGrain(
     {
         var folder = Folder;
         var warnings = new List<string>();
+        var recipe = RecipeJson.Parse(folder.RecipeJson, "The run's recipe");
         // Reads every byte of the checkpoint to compare its hash: not on the grain's thread.
-        var found = await Task.Run(() => new CheckpointStore(new RunFolder(folder.RunPath).Checkpoints(folder.Stage), folder.Keep).Latest(warnings.Add, folder.RecipeSha256));
+        var found = await Task.Run(() => new CheckpointStore(new RunFolder(folder.RunPath).Checkpoints(folder.Stage), folder.Keep)
+            .Latest(warnings.Add, manifest => manifest.IsOf(recipe)));
         _last = found?.ToInfo();
         return new CheckpointFound(_last, warnings);
     }

@@ -50,8 +50,7 @@ public sealed class RunSource
     /// <exception cref="UserErrorException">There is no checkpoint yet.</exception>
     public SavedCheckpoint Latest(Action<string> warn)
     {
-        var hash = RecipeJson.Hash(Recipe);
-        return Stores(Folder, Recipe).Select(store => store.Latest(warn, hash)).FirstOrDefault(found => found is not null)
+        return Stores(Folder, Recipe).Select(store => store.Latest(warn, manifest => manifest.IsOf(Recipe))).FirstOrDefault(found => found is not null)
             ?? throw new UserErrorException($"The run in {Folder.Path} has no checkpoint yet.",
                 "Let its training go on until it has saved one: run the same command again to resume.");
     }
@@ -77,11 +76,7 @@ public sealed class RunSource
     private static IEnumerable<CheckpointStore> Stores(RunFolder folder, Recipe recipe) =>
         s_stages.Select(stage => new CheckpointStore(folder.Checkpoints(stage), recipe.Training.KeepCheckpoints));
 
-    private static IEnumerable<SavedCheckpoint> Own(CheckpointStore store, Recipe recipe)
-    {
-        var hash = RecipeJson.Hash(recipe);
-        return store.List().Where(found => found.Manifest.RecipeSha256 == hash);
-    }
+    private static IEnumerable<SavedCheckpoint> Own(CheckpointStore store, Recipe recipe) => store.List().Where(found => found.Manifest.IsOf(recipe));
 
     private static Recipe ReadRecipe(RunFolder folder)
     {

@@ -28,20 +28,21 @@ public sealed class PretrainingStepSource : IStepSource
     {
         (_recipe, _validation) = (recipe, validation);
         _schedule = new Schedule(recipe);
-        _data = [.. recipe.Phases.Select(p => dataOf(p.Data))];
+        _data = [.. _schedule.Stretches.Select(s => dataOf(s.Data))];
         _orders = new SampleOrder[_data.Length];
-        for (var phase = 0; phase < _data.Length; phase++)
+        for (var i = 0; i < _data.Length; i++)
         {
-            var context = recipe.Model.Context * recipe.Phases[phase].ContextFactor;
-            var windows = (_data[phase].Index.Tokens - 1) / context;
+            var stretch = _schedule.Stretches[i];
+            var context = recipe.Model.Context * recipe.Phases[stretch.Phase].ContextFactor;
+            var windows = (_data[i].Index.Tokens - 1) / context;
             if (windows < 1)
             {
                 throw new UserErrorException(
-                    $"Phase {recipe.Phases[phase].Name} has sequences of {context} tokens, but its data holds only {_data[phase].Index.Tokens} tokens.",
+                    $"Phase {recipe.Phases[stretch.Phase].Name} has sequences of {context} tokens, but its data holds only {_data[i].Index.Tokens} tokens.",
                     "Give more text, or a smaller model.context.");
             }
 
-            _orders[phase] = new SampleOrder(recipe.Seed, phase, windows);
+            _orders[i] = new SampleOrder(recipe.Seed, stretch.Order, windows);
         }
 
         if (validation.Index.Tokens < 2)
@@ -76,7 +77,7 @@ public sealed class PretrainingStepSource : IStepSource
         {
             var batch = batches[b] = Empty(plan.Context);
             for (var s = 0; s < plan.Sequences; s++)
-                Fill(batch, s, _data[plan.Phase], Window(plan.Phase, sample++));
+                Fill(batch, s, _data[plan.Stretch], Window(plan.Stretch, sample++));
         }
 
         return batches;
@@ -111,10 +112,10 @@ public sealed class PretrainingStepSource : IStepSource
         batch.Mask.AsSpan(place, length).Fill(1);
     }
 
-    private long Window(int phase, long sample)
+    private long Window(int stretch, long sample)
     {
         // The order keeps its current epoch, so it is not for several threads at once.
         lock (_gate)
-            return _orders[phase][sample];
+            return _orders[stretch][sample];
     }
 }

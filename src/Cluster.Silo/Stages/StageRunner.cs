@@ -276,7 +276,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             }
 
             var checkpoints = runner.Grains.GetGrain<ICheckpointGrain>(key);
-            await checkpoints.OpenAsync(new CheckpointFolder(_folder.Path, stage, _recipe.Training.KeepCheckpoints, RecipeJson.Hash(_recipe)));
+            await checkpoints.OpenAsync(new CheckpointFolder(_folder.Path, stage, _recipe.Training.KeepCheckpoints, RecipeJson.Canonical(_recipe)));
             var found = await checkpoints.FindLatestAsync();
             foreach (var warning in found.Warnings)
                 observer.Warned(warning);

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Training;
 using Cluster.Core.Checkpoints;
+using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Silo.Checkpoints;
 using Cluster.Silo.Hosting;
@@ -78,8 +79,9 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
                 host.Faults?.BeforeCheckpoint();
                 var store = new CheckpointStore(new RunFolder(folder.RunPath).Checkpoints(folder.Stage), folder.Keep);
                 var saved = store.Save(
-                    new CheckpointState(folder.Stage, request.Steps, request.Tokens, request.Seconds, folder.RecipeSha256, request.BestValidationLoss,
-                        request.ValidationsWithoutImprovement),
+                    new CheckpointState(folder.Stage, request.Steps, request.Tokens, request.Seconds,
+                        RecipeJson.HashAt(RecipeJson.Parse(folder.RecipeJson, "The run's recipe"), folder.Stage, request.Steps),
+                        request.BestValidationLoss, request.ValidationsWithoutImprovement),
                     snapshot.Layout, snapshot.Parameters, snapshot.FirstMoments, snapshot.SecondMoments);
                 info = saved.ToInfo();
             }

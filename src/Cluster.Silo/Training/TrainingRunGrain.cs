@@ -613,7 +613,7 @@ public sealed partial class TrainingRunGrain(
         _unwritten.Clear();
     }
 
-    private CheckpointFolder CheckpointsFolder => new(Job.RunPath, Job.Stage, _recipe.Training.KeepCheckpoints, RecipeJson.Hash(_recipe));
+    private CheckpointFolder CheckpointsFolder => new(Job.RunPath, Job.Stage, _recipe.Training.KeepCheckpoints, RecipeJson.Canonical(_recipe));
 
     private async Task WishAsync(Action<TrainingRunState> change)
     {

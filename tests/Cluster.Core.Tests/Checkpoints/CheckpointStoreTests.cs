@@ -263,9 +263,9 @@ public sealed class CheckpointStoreTests : IDisposable
         var (parameters, first, second) = Vectors(1);
         Store().Save(State(1) with { RecipeSha256 = "aa" }, s_layout, parameters, first, second);
         Store().Save(State(2) with { RecipeSha256 = "bb" }, s_layout, parameters, first, second);
-        Assert.Equal(1, Store().Latest(_warnings.Add, "aa")!.Manifest.Step);
-        Assert.Equal(2, Store().Latest(_warnings.Add, "bb")!.Manifest.Step);
-        Assert.Null(Store().Latest(_warnings.Add, "cc"));
+        Assert.Equal(1, Store().Latest(_warnings.Add, manifest => manifest.RecipeSha256 == "aa")!.Manifest.Step);
+        Assert.Equal(2, Store().Latest(_warnings.Add, manifest => manifest.RecipeSha256 == "bb")!.Manifest.Step);
+        Assert.Null(Store().Latest(_warnings.Add, manifest => manifest.RecipeSha256 == "cc"));
         Assert.Equal(2, Store().Latest(_warnings.Add)!.Manifest.Step);
         Assert.Empty(_warnings);
     }

@@ -40,7 +40,7 @@ internal static class TinyRun
                 value *= 6;
         }
 
-        var state = new CheckpointState(StageNames.Pretraining, step, step * 100, 1, RecipeJson.Hash(recipe), null, 0);
+        var state = new CheckpointState(StageNames.Pretraining, step, step * 100, 1, RecipeJson.HashAt(recipe, StageNames.Pretraining, step), null, 0);
         return new CheckpointStore(folder.Checkpoints(StageNames.Pretraining), recipe.Training.KeepCheckpoints)
             .Save(state, layout, parameters, moments, moments).Manifest.WeightsSha256;
     }
