@@ -29,6 +29,7 @@ foreach (var (name, port) in silos)
         .WithEnvironment("Cluster__HttpAddress", "0.0.0.0")
         .WithEnvironment("Cluster__SiloName", name)
         .WithEnvironment("Cluster__Roles", configuration["Roles"] ?? "training,inference,data")
+        .WithEnvironment("Cluster__Gpu", configuration["Gpu"] ?? "optional")
         .WithEnvironment("Cluster__RunsPath", runs);
 }
 

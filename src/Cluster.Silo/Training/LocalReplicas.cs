@@ -10,7 +10,7 @@ namespace Cluster.Silo.Training;
 /// <summary>The replicas on this silo, by their grains' keys; and how they leave before the silo does.</summary>
 public sealed class LocalReplicas(
     IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TrainingSilos silos, TimeProvider time, ILogger<LocalReplicas> logger,
-    ReplicaInstruments instruments, FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
+    ReplicaInstruments instruments, TracingOptions tracing, FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30), s_pause = TimeSpan.FromMilliseconds(100);
     private readonly ConcurrentDictionary<string, ReplicaHost> _hosts = new(StringComparer.Ordinal);
@@ -30,7 +30,7 @@ public sealed class LocalReplicas(
             // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
             await StopAsync(key);
             instruments.Watch(() => _hosts.Values.Select(host => host.Worker));
-            _hosts[key] = new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, faults);
+            _hosts[key] = new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, faults, tracing.StepsPerTrace);
         }
         finally
         {
