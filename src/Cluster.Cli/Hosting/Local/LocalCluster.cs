@@ -31,6 +31,9 @@ public sealed record LocalClusterOptions
 
     /// <summary>Whether faults may be injected into its silos.</summary>
     public bool Faults { get; init; }
+
+    /// <summary>Chooses a silo's ports.</summary>
+    internal Func<int> ChoosePort { get; init; } = Ports.Free;
 }
 
 /// <summary>
@@ -255,7 +258,7 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Null where another process was quicker to take one of its ports; thrown in the last attempt.</summary>
     private async Task<LocalProcess?> TryStartSiloAsync(string name, bool isLast, CancellationToken cancellation)
     {
-        int port = Ports.Free(), gateway = Ports.Free();
+        int port = _options.ChoosePort(), gateway = _options.ChoosePort();
         var (process, child) = Launch(name, ["silo"], ClusterContract.Silo(_state, name, port, gateway), port, gateway);
         Change(() =>
         {
