@@ -134,8 +134,8 @@ public static class StoreConnections
     }
 
     /// <summary>
-    /// Clusters that the store has a membership of, where the one that is configured is not among them; empty where it is, where there are no
-    /// others, and where the store does not say.
+    /// Clusters that the store knows silos of, living or dead, where the one that is configured is not among them; empty where it is, where
+    /// there are no others, and where the store does not say.
     /// </summary>
     /// <param name="services">Of a host with <see cref="AddStores"/>, or of a client.</param>
     public static async Task<IReadOnlyList<string>> OtherClustersAsync(this IServiceProvider services)
@@ -145,19 +145,25 @@ public static class StoreConnections
             return [];
         try
         {
-            var multiplexer = services.GetRequiredKeyedService<IConnectionMultiplexer>(key);
+            // A connection of its own: the host's may be gone with a start that failed.
+            await using var multiplexer = await ConnectionMultiplexer.ConnectAsync(Options(configuration, key));
             var found = new SortedSet<string>(StringComparer.Ordinal);
             foreach (var server in multiplexer.GetServers())
             {
-                // As Orleans' membership in Redis names its keys: SERVICE/members/CLUSTER.
+                // As Orleans' membership in Redis names its keys: SERVICE/members/CLUSTER, a hash of the version and a field for each silo. A
+                // client leaves one without silos behind, whatever cluster it asks for.
                 await foreach (var name in server.KeysAsync(pattern: "*" + Members + "*"))
-                    found.Add(name.ToString().Split(Members, 2)[1]);
+                {
+                    if (await multiplexer.GetDatabase().HashLengthAsync(name) > 1)
+                        found.Add(name.ToString().Split(Members, 2)[1]);
+                }
             }
 
             return found.Contains(configuration[ClusterId] ?? "") ? [] : [.. found];
         }
-        catch (Exception error) when (error is RedisException or TimeoutException or ObjectDisposedException)
+        catch (Exception error) when (error is RedisException or TimeoutException)
         {
+            // Then somebody else says so.
             return [];
         }
     }

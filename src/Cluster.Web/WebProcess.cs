@@ -51,7 +51,7 @@ public static class WebProcess
                 // Told to end while it still waited for a silo.
             }
 
-            return stores.IsCompleted ? await stores : ExitCodes.Done;
+            return await stores;
         }
         catch (UserErrorException error)
         {

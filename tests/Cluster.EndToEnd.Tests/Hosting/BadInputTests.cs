@@ -9,6 +9,8 @@ namespace Cluster.EndToEnd.Tests.Hosting;
 [Collection(ProcessCollection.Name)]
 public sealed class BadInputTests : IDisposable
 {
+    // Of one attempt; the defaults are five seconds.
+    private const string Impatient = ",connectTimeout=100,asyncTimeout=200,syncTimeout=200";
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
     private readonly string _folder = Directory.CreateTempSubdirectory("cluster-bad-").FullName;
 
@@ -91,8 +93,8 @@ public sealed class BadInputTests : IDisposable
     public async Task Process_NoStoreAnswers_AsksAgainLessAndLessOftenThenGivesUp(string process)
     {
         var store = $"127.0.0.1:{Ports.Free()}";
-        var variables = Variables(store + ",connectTimeout=100,asyncTimeout=200,syncTimeout=200");
-        variables["Cluster__StorePatience"] = "2";
+        var variables = Variables(store + Impatient);
+        variables["Cluster__StorePatience"] = "4";
 
         var (code, text) = await RunAsync(process, variables);
 
@@ -101,14 +103,14 @@ public sealed class BadInputTests : IDisposable
         Assert.True(asked.Count >= 2, text);
         Assert.StartsWith($"The store at {store} (ConnectionStrings:redis) does not answer. Asking again in 0.5 s, for ", asked[0], StringComparison.Ordinal);
         Assert.Contains(
-            $"The store at {store} (ConnectionStrings:redis) does not answer, and did not for 2 s. Start it there, or give the address of a Redis or Valkey that runs.", text, StringComparison.Ordinal);
+            $"The store at {store} (ConnectionStrings:redis) does not answer, and did not for 4 s. Start it there, or give the address of a Redis or Valkey that runs.", text, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Silo_StoreComesLater_WaitsForIt()
     {
         var port = Ports.Free();
-        await using var silo = LineProcess.Cluster(Variables($"127.0.0.1:{port}"), "silo");
+        await using var silo = LineProcess.Cluster(Variables($"127.0.0.1:{port}{Impatient}"), "silo");
         await silo.WaitForAsync("Asking again in");
 
         await using var store = LineProcess.Cluster("store", "--port", $"{port}", "--data", _folder);
@@ -134,7 +136,8 @@ public sealed class BadInputTests : IDisposable
         Assert.Equal(1, await verb.Exited.WaitAsync(s_limit));
         Assert.Contains("No silo of the cluster wrong of this environment answers. The store knows right: look at Orleans:ClusterId.", await verb.RestAsync(), StringComparison.Ordinal);
 
-        Assert.Equal([0, 0], await Task.WhenAll(web.EndAsync(), silo.EndAsync()));
+        var ends = await Task.WhenAll(web.EndAsync(), silo.EndAsync());
+        Assert.Equal([0, 0], ends);
     }
 
     private static Dictionary<string, string?> Variables(string store) => new(StringComparer.Ordinal)

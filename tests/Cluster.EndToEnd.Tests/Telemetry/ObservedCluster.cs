@@ -110,7 +110,11 @@ public sealed class ObservedCluster : IAsyncLifetime
             return;
         // What is there for moments only has to be there while somebody looks.
         using var limit = new CancellationTokenSource(s_limit);
-        string[] seldom = ["cluster_inference_requests_running > 0", "cluster_inference_requests_waiting > 0", "cluster_inference_cache_use > 0", "sum(http_server_active_requests) > 4"];
+        string[] seldom =
+        [
+            "cluster_inference_requests_running > 0", "model:cluster_inference_requests_waiting:sum > 0", "cluster_inference_cache_use > 0", "sum(http_server_active_requests) > 4",
+            "model:cluster_inference_time_to_first_token_seconds:p95_1m > 0",
+        ];
         for (var round = 0; ; round++)
         {
             var prompt = round % 2 == 0 ? "The gadget3 number 3 turns the handle 4 times" : "Nobody has seen part 2 of the gadget fail";
