@@ -30,10 +30,11 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="Scrapes">In all blocks with.</param>
 /// <param name="ScrapeMilliseconds">Median time of a scrape at whoever asks.</param>
 /// <param name="ScrapeBytes">Of the last.</param>
+/// <param name="ScrapeCpuMilliseconds">Processor time of a scrape, asker included, while nothing is trained: at one a second a thousandth of it is its share of one core.</param>
 /// <param name="RecordMicroseconds">What a driver's record of one step takes, which is paid whether anybody listens or not.</param>
 public sealed record MetricsCostResult(
     string Shape, string Precision, int Replicas, int Pairs, long Steps, double StepMilliseconds, double TimeShare, double CpuShare, int Scrapes,
-    double ScrapeMilliseconds, long ScrapeBytes, double RecordMicroseconds);
+    double ScrapeMilliseconds, long ScrapeBytes, double ScrapeCpuMilliseconds, double RecordMicroseconds);
 
 /// <summary>Trains on synthetic tokens, watched and not.</summary>
 internal static class MetricsCostBenchmark
@@ -42,7 +43,7 @@ internal static class MetricsCostBenchmark
     public const double Most = 0.01;
 
     private const string SiloName = "local";
-    private const int Records = 100_000;
+    private const int Records = 100_000, IdleScrapes = 200;
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
     /// <param name="shape">S or M.</param>
@@ -83,12 +84,13 @@ internal static class MetricsCostBenchmark
                     (watched ? with : without).Add(await BlockAsync(watched ? scrapes : null));
             }
 
+            var scrapeCpu = await ScrapeCpuAsync();
             await coordinator.EndAsync();
             await silo.StopAsync(CancellationToken.None);
             return new MetricsCostResult(
                 shape, precision.ToString().ToLowerInvariant(), replicas, pairs, steps, Math.Round(Median(without.Select(block => block.Seconds)) / steps * 1000, 2),
                 Math.Round(Median(with.Zip(without, (a, b) => a.Seconds / b.Seconds)) - 1, 4), Math.Round(Median(with.Zip(without, (a, b) => a.Cpu / b.Cpu)) - 1, 4),
-                scrapes.Count, Math.Round(Median(scrapes.Select(scrape => scrape.Milliseconds)), 2), scrapes.LastOrDefault().Bytes, Math.Round(RecordMicroseconds(silo.Services), 3));
+                scrapes.Count, Math.Round(Median(scrapes.Select(scrape => scrape.Milliseconds)), 2), scrapes.LastOrDefault().Bytes, Math.Round(scrapeCpu, 3), Math.Round(RecordMicroseconds(silo.Services), 3));
 
             async Task<(double Seconds, double Cpu)> BlockAsync(List<(double, long)>? scrapes)
             {
@@ -98,6 +100,16 @@ internal static class MetricsCostBenchmark
                 await coordinator.ContinueAsync(done);
                 await ReachAsync(done);
                 return (Stopwatch.GetElapsedTime(start).TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalSeconds);
+            }
+
+            async Task<double> ScrapeCpuAsync()
+            {
+                await using var watcher = await Watcher.StartAsync([]);
+                await watcher.ScrapeAsync();
+                var cpu = Environment.CpuUsage.TotalTime;
+                for (var i = 0; i < IdleScrapes; i++)
+                    await watcher.ScrapeAsync();
+                return (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / IdleScrapes;
             }
 
             async Task ReachAsync(long step)
@@ -179,6 +191,9 @@ internal static class MetricsCostBenchmark
             return new Watcher(host, await ProbeServer.StartAsync(socket, host.Services), socket.Address, scrapes);
         }
 
+        public async Task<long> ScrapeAsync() =>
+            (await _http.GetByteArrayAsync(new Uri(ServiceDefaultsExtensions.MetricsPath, UriKind.Relative), _end.Token)).LongLength;
+
         public async ValueTask DisposeAsync()
         {
             await _end.CancelAsync();
@@ -198,8 +213,8 @@ internal static class MetricsCostBenchmark
                 do
                 {
                     var start = Stopwatch.GetTimestamp();
-                    var text = await _http.GetByteArrayAsync(new Uri(ServiceDefaultsExtensions.MetricsPath, UriKind.Relative), _end.Token);
-                    scrapes.Add((Stopwatch.GetElapsedTime(start).TotalMilliseconds, text.LongLength));
+                    var bytes = await ScrapeAsync();
+                    scrapes.Add((Stopwatch.GetElapsedTime(start).TotalMilliseconds, bytes));
                 }
                 while (await timer.WaitForNextTickAsync(_end.Token));
             }

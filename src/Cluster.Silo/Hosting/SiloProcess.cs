@@ -46,9 +46,6 @@ public static class SiloProcess
             Configure(builder);
             // What ends the start is said below, in one line.
             builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-            var gpus = Nvml.Load();
-            GpuInstruments.Check(builder.Configuration, gpus);
-            builder.Services.AddHostedService(services => new GpuInstruments(services.GetRequiredService<IMeterFactory>(), TimeProvider.System, gpus));
             using var http = builder.AddSiloHttp();
             using var host = builder.Build();
             await using var probes = http is null ? null : await ProbeServer.StartAsync(http, host.Services);
@@ -107,6 +104,9 @@ public static class SiloProcess
         var primary = Port(configuration, "Cluster:PrimarySiloPort", siloPort);
         var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
         builder.Services.AddSingleton(services => new ExchangeHub(dataPlane, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
+        var gpus = Nvml.Load();
+        GpuInstruments.Check(configuration, gpus);
+        builder.Services.AddHostedService(services => new GpuInstruments(services.GetRequiredService<IMeterFactory>(), TimeProvider.System, gpus));
         builder.Services.AddTrainingInstruments();
         builder.Services.AddSingleton(TracingOptions.Of(configuration));
         builder.Services.AddSingleton(TimeProvider.System);

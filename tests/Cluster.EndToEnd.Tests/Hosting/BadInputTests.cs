@@ -32,15 +32,11 @@ public sealed class BadInputTests : IDisposable
         Assert.Equal((ExitCodes.Mistake, expected), await RunAsync(process, variables));
     }
 
-    [Fact]
+    [NoGpuFact]
     public async Task Silo_GpuAskedForWhereThereIsNone_SaysSo()
     {
         var variables = Variables("127.0.0.1:1");
         variables["Cluster__Gpu"] = "required";
-        // Of a machine that has one.
-        variables["LD_LIBRARY_PATH"] = _folder;
-        if (File.Exists("/dev/nvidiactl"))
-            return;
 
         var (code, text) = await RunAsync("silo", variables);
 
@@ -67,7 +63,7 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public async Task Up_ASilosPortIsTakenMeanwhile_StartedWithAnother()
+    public async Task Up_ASilosPortIsTakenMeanwhile_StartedWithAnotherAndReplacedLater()
     {
         using var other = new TcpListener(IPAddress.Loopback, Ports.Free());
         other.Start();
@@ -85,6 +81,11 @@ public sealed class BadInputTests : IDisposable
 
         Assert.NotEqual(taken, Assert.Single(cluster.State.Silos).Port);
         Assert.Contains("cluster: silo-1 lost one of its ports to another process; it is started with others", said);
+
+        // One silo alone is replaced the other way round.
+        var replaced = await new RollingRestart(new ClusterFolder(_folder), "cluster", _ => { }).RunAsync(CancellationToken.None);
+        Assert.Equal([new SiloReplacement("silo-1", "silo-2")], replaced);
+        Assert.Equal("silo-2", Assert.Single(cluster.State.Silos, silo => silo.Process.IsAlive()).Name);
     }
 
     [Theory]
