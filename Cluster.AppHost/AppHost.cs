@@ -18,9 +18,10 @@ var redis = builder.AddRedis("redis");
 var orleans = builder.AddOrleans("cluster").WithClustering(redis).WithGrainStorage("Default", redis).WithReminders(redis);
 
 // Not replicas of one resource: they would share a name, and a replica of the model is placed on a silo by its name.
+IResourceBuilder<ProjectResource>? silo = null;
 foreach (var (name, port) in silos)
 {
-    builder.AddProject<Projects.Cluster_Silo>(name)
+    silo = builder.AddProject<Projects.Cluster_Silo>(name)
         .WithReference(orleans)
         .WaitFor(redis)
         .WithHttpEndpoint(port: port, env: "Cluster__HttpPort")
@@ -29,6 +30,7 @@ foreach (var (name, port) in silos)
         .WithEnvironment("Cluster__HttpAddress", "0.0.0.0")
         .WithEnvironment("Cluster__SiloName", name)
         .WithEnvironment("Cluster__Roles", configuration["Roles"] ?? "training,inference,data")
+        .WithEnvironment("Cluster__Gpu", configuration["Gpu"] ?? "optional")
         .WithEnvironment("Cluster__RunsPath", runs);
 }
 
@@ -38,6 +40,15 @@ builder.AddProject<Projects.Cluster_Web>("web")
     .WithHttpEndpoint(port: webPort, env: "Cluster__WebPort")
     .WithHttpHealthCheck("/health")
     .WithEnvironment("AllowedHosts", $"localhost;127.0.0.1;{machine}");
+
+// A run to begin with; it finds the cluster by the same variables, and ends when the run does.
+if (silo is not null && configuration["Recipe"] is { Length: > 0 } recipe)
+{
+    builder.AddProject<Projects.Cluster_Cli>("train")
+        .WithReference(orleans.AsClient())
+        .WaitFor(silo)
+        .WithArgs("train", "--recipe", recipe, "--cluster", "--out", Path.Combine(runs, "aspire"));
+}
 
 // Whom Prometheus asks, in the file and with the labels that `cluster up` writes for infra/prometheus/prometheus.yml.
 var targets = Directory.CreateDirectory(Path.Combine(builder.AppHostDirectory, "obj", "prometheus")).FullName;

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 
 namespace Cluster.ServiceDefaults;
@@ -26,30 +27,49 @@ public static class ServiceDefaultsExtensions
     /// <summary>Path of liveness: 200 as long as requests are answered at all.</summary>
     public const string AlivePath = "/alive";
 
+    // Each of them has something sent; the exporter reads them itself.
+    private static readonly string[] s_endpoints =
+    [
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    ];
+
     /// <summary>Path of the metrics in Prometheus' text format.</summary>
     public const string MetricsPath = "/metrics";
 
     /// <summary>
     /// Adds metrics (meters <c>Cluster.*</c> and <c>Microsoft.Orleans</c>, runtime, ASP.NET), traces, logs and health checks. All are
-    /// sent by OTLP where <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set. A second call on the same builder does nothing.
+    /// sent by OTLP where <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set; the other variables of OpenTelemetry's specification hold too. A second
+    /// call on the same builder does nothing.
     /// </summary>
-    public static void AddServiceDefaults(this IHostApplicationBuilder builder)
+    /// <param name="builder">Of the host.</param>
+    /// <param name="service">The kind of process, where <c>OTEL_SERVICE_NAME</c> gives no name.</param>
+    /// <param name="instance">Which of its kind it is; null takes machine and process.</param>
+    public static void AddServiceDefaults(this IHostApplicationBuilder builder, string service = "cluster", string? instance = null)
     {
         if (builder.Services.Any(service => service.ServiceType == typeof(Added)))
             return;
         builder.Services.AddSingleton<Added>();
         builder.Services.AddHealthChecks();
         var telemetry = builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource =>
+            {
+                if (string.IsNullOrWhiteSpace(builder.Configuration["OTEL_SERVICE_NAME"]))
+                    resource.AddService(service, serviceInstanceId: instance ?? $"{Environment.MachineName}:{Environment.ProcessId}");
+            })
             .WithMetrics(metrics => metrics
                 .AddMeter("Cluster.*", "Microsoft.Orleans")
                 .AddAspNetCoreInstrumentation()
                 .AddRuntimeInstrumentation()
-                .AddPrometheusExporter())
-            .WithTracing(traces => traces
-                .AddSource("Cluster.*", "Microsoft.Orleans.Application", "Microsoft.Orleans.Runtime")
-                .AddAspNetCoreInstrumentation(options => options.Filter = IsNoProbe));
-        if (string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
+                .AddPrometheusExporter());
+        // Spans that go nowhere would only cost.
+        if (!s_endpoints.Any(key => !string.IsNullOrWhiteSpace(builder.Configuration[key])))
             return;
+        telemetry.WithTracing(traces =>
+        {
+            traces.AddSource("Cluster.*", "Microsoft.Orleans.Application").AddAspNetCoreInstrumentation(options => options.Filter = IsNoProbe);
+            if (string.IsNullOrWhiteSpace(builder.Configuration["OTEL_TRACES_SAMPLER"]))
+                traces.SetSampler(new TraceSampler());
+        });
         builder.Logging.AddOpenTelemetry(logs =>
         {
             logs.IncludeFormattedMessage = true;

@@ -1,6 +1,7 @@
 // Enters: configuration as Aspire and Kubernetes write it. Leaves: connections to the stores it names, and whether they answer.
 // Does not know: what is kept in a store.
 
+using System.Globalization;
 using Cluster.Core.Errors;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -25,7 +26,15 @@ public static class StoreConnections
     /// <summary>Where the key of its connection string is named.</summary>
     public const string ClusteringKey = "Orleans:Clustering:ServiceKey";
 
-    private const string ServiceKey = "ServiceKey";
+    /// <summary>Where the cluster's name is.</summary>
+    public const string ClusterId = "Orleans:ClusterId";
+
+    /// <summary>Where the name is that its records in the store begin with.</summary>
+    public const string ServiceId = "Orleans:ServiceId";
+
+    private const string ServiceKey = "ServiceKey", PatienceKey = "Cluster:StorePatience", Members = "/members/";
+    private const int DefaultPatience = 60, MostPatience = 86_400;
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(500), s_longestPause = TimeSpan.FromSeconds(8);
 
     /// <summary>Whether membership is kept in a store, rather than in the memory of one silo of this machine.</summary>
     /// <exception cref="UserErrorException">In a store of a type that is not known here.</exception>
@@ -48,6 +57,7 @@ public static class StoreConnections
     {
         // Orleans would say it too, but not what else to give.
         _ = HasStore(builder.Configuration);
+        _ = Patience(builder.Configuration);
         foreach (var key in Keys(builder.Configuration))
         {
             var options = Options(builder.Configuration, key);
@@ -72,6 +82,89 @@ public static class StoreConnections
             {
                 throw Unreachable($"ConnectionStrings:{key}", Options(configuration, key), error);
             }
+        }
+    }
+
+    /// <summary>
+    /// Waits until every store answers, with longer and longer pauses between two attempts, and says so: whoever is started together with its
+    /// store must not die of being quicker. <c>Cluster:StorePatience</c> says for how many seconds, 60 if it says nothing.
+    /// </summary>
+    /// <param name="services">Of a host with <see cref="AddStores"/>.</param>
+    /// <param name="say">Told of the first failure and of each attempt after it.</param>
+    /// <param name="cancellation">Gives up at once.</param>
+    /// <exception cref="UserErrorException">One did not in all that time; or the time is none.</exception>
+    public static async Task WaitForStoresAsync(this IServiceProvider services, Action<string> say, CancellationToken cancellation = default)
+    {
+        var configuration = services.GetRequiredService<IConfiguration>();
+        var patience = Patience(configuration);
+        var time = services.GetService<TimeProvider>() ?? TimeProvider.System;
+        var began = time.GetTimestamp();
+        for (var pause = s_firstPause; ; pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, s_longestPause.Ticks)))
+        {
+            try
+            {
+                await services.CheckStoresAsync();
+                return;
+            }
+            catch (UserErrorException error)
+            {
+                var left = patience - time.GetElapsedTime(began);
+                if (left <= TimeSpan.Zero)
+                    throw new UserErrorException($"{error.What[..^1]}, and did not for {patience.TotalSeconds:0} s.", error.Remedy, error);
+                if (pause > left)
+                    pause = left;
+                say(FormattableString.Invariant($"{error.What} Asking again in {pause.TotalSeconds:0.#} s, for {left.TotalSeconds:0} s more."));
+                await Task.Delay(pause, time, cancellation);
+            }
+        }
+    }
+
+    /// <summary>Makes sure that the cluster has its names, where its membership is kept in a store.</summary>
+    /// <exception cref="UserErrorException">One is missing: a process would silently be of a cluster that nobody meant.</exception>
+    public static void CheckNames(IConfiguration configuration)
+    {
+        foreach (var key in (string[])[ClusterId, ServiceId])
+        {
+            if (HasStore(configuration) && string.IsNullOrWhiteSpace(configuration[key]))
+            {
+                throw new UserErrorException(
+                    $"{key} is missing, though the membership is kept in a store.", "Give the cluster's: all its silos and clients have the same.");
+            }
+        }
+    }
+
+    /// <summary>
+    /// Clusters that the store knows silos of, living or dead, where the one that is configured is not among them; empty where it is, where
+    /// there are no others, and where the store does not say.
+    /// </summary>
+    /// <param name="services">Of a host with <see cref="AddStores"/>, or of a client.</param>
+    public static async Task<IReadOnlyList<string>> OtherClustersAsync(this IServiceProvider services)
+    {
+        var configuration = services.GetRequiredService<IConfiguration>();
+        if (!HasStore(configuration) || configuration[ClusteringKey] is not { Length: > 0 } key)
+            return [];
+        try
+        {
+            // A connection of its own: the host's may be gone with a start that failed.
+            await using var multiplexer = await ConnectionMultiplexer.ConnectAsync(Options(configuration, key));
+            var found = new SortedSet<string>(StringComparer.Ordinal);
+            foreach (var server in multiplexer.GetServers())
+            {
+                // As Orleans' membership in Redis names its keys: SERVICE/members/CLUSTER, a hash of the version and a field for each silo. A
+                // client leaves one without silos behind, whatever cluster it asks for.
+                await foreach (var name in server.KeysAsync(pattern: "*" + Members + "*"))
+                {
+                    if (await multiplexer.GetDatabase().HashLengthAsync(name) > 1)
+                        found.Add(name.ToString().Split(Members, 2)[1]);
+                }
+            }
+
+            return found.Contains(configuration[ClusterId] ?? "") ? [] : [.. found];
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            // Then somebody else says so.
+            return [];
         }
     }
 
@@ -112,6 +205,13 @@ public static class StoreConnections
             // Records of a cluster whose name is never used again harm nobody.
         }
     }
+
+    private static TimeSpan Patience(IConfiguration configuration) => configuration[PatienceKey] switch
+    {
+        null or "" => TimeSpan.FromSeconds(DefaultPatience),
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds <= MostPatience => TimeSpan.FromSeconds(seconds),
+        var text => throw new UserErrorException($"{PatienceKey} is \"{text}\".", $"Give seconds from 0 to {MostPatience}."),
+    };
 
     private static UserErrorException Unreachable(string name, ConfigurationOptions options, Exception error) => new(
         // Endpoints only: a connection string may hold a password.

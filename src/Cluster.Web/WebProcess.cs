@@ -30,7 +30,7 @@ public static class WebProcess
     /// <summary>
     /// Runs until the process is told to end. A cluster that is not there yet is waited for; a <see cref="ReadyLine"/> says that it is.
     /// </summary>
-    /// <returns>The process's exit code: 1 after a mistake of the user's, which is printed.</returns>
+    /// <returns>One of <see cref="ExitCodes"/>; anything but <see cref="ExitCodes.Done"/> is explained on standard error.</returns>
     public static async Task<int> RunAsync(string[] args)
     {
         try
@@ -40,6 +40,8 @@ public static class WebProcess
             var page = address.AbsoluteUri;
             await Console.Out.WriteLineAsync($"Training is live at {page} as soon as a silo runs.");
             app.Lifetime.ApplicationStarted.Register(() => Console.Out.WriteLine(ReadyLine.Of(Name, page)));
+            // Beside the start, for probes are to be answered meanwhile.
+            var stores = WatchStoresAsync(app);
             try
             {
                 await app.RunAsync();
@@ -49,13 +51,39 @@ public static class WebProcess
                 // Told to end while it still waited for a silo.
             }
 
-            return 0;
+            return await stores;
         }
         catch (UserErrorException error)
         {
             await Console.Error.WriteLineAsync(error.Message);
-            return 1;
+            return ExitCodes.Mistake;
         }
+    }
+
+    /// <summary>Ends the process where no store answers for long; says so where the store does not know this process's cluster.</summary>
+    private static async Task<int> WatchStoresAsync(WebApplication app)
+    {
+        try
+        {
+            await Task.Run(() => app.Services.WaitForStoresAsync(Console.Error.WriteLine, app.Lifetime.ApplicationStopping));
+            if (await app.Services.OtherClustersAsync() is { Count: > 0 } others)
+            {
+                await Console.Error.WriteLineAsync(
+                    $"The store knows no cluster {app.Configuration[StoreConnections.ClusterId]}, but {string.Join(", ", others)}. Waiting for a silo of it; look at {StoreConnections.ClusterId} if none is to come.");
+            }
+        }
+        catch (UserErrorException error)
+        {
+            await Console.Error.WriteLineAsync(error.Message);
+            app.Lifetime.StopApplication();
+            return ExitCodes.StoreUnreachable;
+        }
+        catch (OperationCanceledException)
+        {
+            // It ends.
+        }
+
+        return ExitCodes.Done;
     }
 
     /// <summary>Builds the process of its own without starting it.</summary>
@@ -69,6 +97,7 @@ public static class WebProcess
         address = listener.Address;
         listener.Serve(builder.WebHost);
         builder.AddStores();
+        StoreConnections.CheckNames(builder.Configuration);
         builder.UseOrleansClient(client =>
         {
             if (!StoreConnections.HasStore(builder.Configuration))
@@ -102,7 +131,7 @@ public static class WebProcess
     /// <summary>Adds what the endpoints need; a silo or a client of one is the caller's to add.</summary>
     public static void Configure(IHostApplicationBuilder builder)
     {
-        builder.AddServiceDefaults();
+        builder.AddServiceDefaults("cluster-web");
         builder.Services.AddHealthChecks().AddCheck<ClusterCheck>("cluster", tags: [ServiceDefaultsExtensions.Ready]);
         builder.Services.AddProblemDetails();
         var api = ApiOptions.Of(builder.Configuration);

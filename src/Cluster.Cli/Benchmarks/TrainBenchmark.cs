@@ -158,7 +158,8 @@ internal static class TrainBenchmark
         }
     }
 
-    private static void WriteShards(RunFolder folder, Recipe recipe)
+    /// <summary>Writes synthetic tokens.</summary>
+    internal static void WriteShards(RunFolder folder, Recipe recipe)
     {
         var random = new CounterRandom(1, RandomPurpose.Synthetic, 0);
         int[] ids = [.. Enumerable.Range(0, 300_000).Select(i => (int)random.Below((ulong)i, (ulong)recipe.Model.Vocabulary))];

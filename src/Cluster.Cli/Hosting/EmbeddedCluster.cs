@@ -1,5 +1,6 @@
 using Cluster.ServiceDefaults;
 using Cluster.Silo.Hosting;
+using Cluster.Silo.Stages;
 using Cluster.Web;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
@@ -23,6 +24,9 @@ public sealed class EmbeddedCluster : IAsyncDisposable
 
     /// <summary>Its grains.</summary>
     public IGrainFactory Grains => _app.Services.GetRequiredService<IGrainFactory>();
+
+    /// <summary>What it shows of the stages before training.</summary>
+    public DataInstruments Data => _app.Services.GetRequiredService<DataInstruments>();
 
     /// <summary>Starts it; a silo takes a second or so.</summary>
     /// <param name="webPort">A port that the page must have; null takes 8080 or the next free one.</param>

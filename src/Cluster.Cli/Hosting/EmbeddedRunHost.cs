@@ -13,7 +13,7 @@ public sealed class EmbeddedRunHost : IRunHost
         await using var cluster = await EmbeddedCluster.StartAsync(webPort, cancellation);
         (observer as IPageObserver)?.Serving(cluster.Page);
         var started = Process.GetCurrentProcess().StartTime;
-        var runner = new StageRunner(cluster.Grains, () => DateTime.Now - started);
+        var runner = new StageRunner(cluster.Grains, () => DateTime.Now - started, cluster.Data);
         return await runner.RunAsync(request with { Silos = [EmbeddedCluster.SiloName] }, observer, cancellation);
     }
 }

@@ -13,7 +13,7 @@ using Cluster.Silo.Hosting;
 namespace Cluster.Cli.Verbs;
 
 /// <summary>
-/// <c>silo add|kill|drain|list|fault</c> for the silos of the cluster on this machine. Without one of these words it is a silo itself, the
+/// <c>silo add|kill|drain|roll|list|fault</c> for the silos of the cluster on this machine. Without one of these words it is a silo itself, the
 /// process that Cluster.Silo's own program is: it takes .NET configuration (<c>--Cluster:SiloName=b</c> or the environment), so
 /// arguments pass through as they are.
 /// </summary>
@@ -26,16 +26,16 @@ public static class SiloVerb
     {
         // Options without a blank in them, so that they need no declaration; anything else is a word that is none of the verbs below.
         var arguments = new Argument<string[]>("configuration") { Arity = ArgumentArity.ZeroOrMore, CaptureRemainingTokens = true, Hidden = true };
-        var command = new Command("silo", "Add, kill, drain or list silos of the cluster that `up` started.")
+        var command = new Command("silo", "Add, kill, drain, replace or list silos of the cluster that `up` started.")
         {
-            Add(environment), Kill(environment), Drain(environment), List(environment), Fault(environment), arguments,
+            Add(environment), Kill(environment), Drain(environment), Roll(environment), List(environment), Fault(environment), arguments,
         };
         command.TreatUnmatchedTokensAsErrors = false;
         command.SetAction((parsed, _) =>
         {
             string[] configuration = [.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens];
             if (Array.Find(configuration, argument => !argument.StartsWith("--", StringComparison.Ordinal)) is { } word)
-                throw new UserErrorException($"silo has no command \"{word}\".", "Give add, kill, drain, list or fault.");
+                throw new UserErrorException($"silo has no command \"{word}\".", "Give add, kill, drain, roll, list or fault.");
             SupervisedProcess.Enter(environment);
             return SiloProcess.RunAsync(configuration);
         });
@@ -85,6 +85,30 @@ public static class SiloVerb
             await SiloControl.DrainAsync(silo, TimeSpan.FromSeconds(parsed.GetValue(patience)), cancellation);
             var took = Figures.Duration(environment.Time.GetElapsedTime(began).TotalSeconds);
             environment.Output.WriteLine($"{silo.Name} (process {silo.Process.Pid}) has left, after {took}.");
+        });
+        return command;
+    }
+
+    private static Command Roll(CliEnvironment environment)
+    {
+        var runs = Options.Runs();
+        var patience = new Option<int>("--timeout") { Description = "Seconds to wait for each silo to leave, and for its successor to take part.", HelpName = "S", DefaultValueFactory = _ => 60 };
+        var json = Options.Json();
+        var command = new Command("roll", "Replace every silo by a new one, one after another, as an upgrade does: training loses no step.") { runs, patience, json };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            Options.Check("--timeout", parsed.GetValue(patience), 1, MostDrainSeconds);
+            var roll = new RollingRestart(new ClusterFolder(parsed.GetRequiredValue(runs)), environment.Command, done =>
+            {
+                if (!parsed.GetValue(json))
+                    environment.Output.WriteLine($"{done.Left} has left; {done.Came} takes its place.");
+            })
+            {
+                Patience = TimeSpan.FromSeconds(parsed.GetValue(patience)),
+            };
+            var replaced = await roll.RunAsync(cancellation);
+            if (parsed.GetValue(json))
+                environment.Output.WriteLine(RunJson.Document(replaced));
         });
         return command;
     }

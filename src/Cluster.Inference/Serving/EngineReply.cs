@@ -11,6 +11,7 @@ public sealed class EngineReply
     private readonly Channel<GeneratedToken> _tokens =
         Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private volatile object? _finish;
+    private long _steps;
 
     internal EngineReply(InferenceEngine engine, int choice, GenerationState state, ScheduledRequest request) =>
         (_engine, Choice, State, Request) = (engine, choice, state, request);
@@ -34,6 +35,12 @@ public sealed class EngineReply
 
     /// <summary>When its last token came, or null before the first.</summary>
     internal long? LastToken { get; set; }
+
+    /// <summary>The span that it was asked for in, if that is traced.</summary>
+    internal System.Diagnostics.Activity? Trace { get; init; }
+
+    /// <summary>Steps that it was computed in, where it is traced.</summary>
+    internal ref long Steps => ref _steps;
 
     /// <summary>Whether it was taken out of the queue once.</summary>
     internal bool Begun { get; set; }

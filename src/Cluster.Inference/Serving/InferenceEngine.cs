@@ -23,6 +23,7 @@ public sealed class InferenceEngine : IDisposable
     private readonly Sampler _sampler;
     private readonly TimeProvider _time;
     private readonly Thread? _thread;
+    private EngineTrace _trace = new([]);
     private DecodeSequence[] _sequences = [];
     private int[] _ids = [];
 
@@ -62,6 +63,12 @@ public sealed class InferenceEngine : IDisposable
         _thread.Start();
     }
 
+    /// <summary>What spans of steps are tagged with: the model, its weights.</summary>
+    public IEnumerable<KeyValuePair<string, object?>> TraceTags
+    {
+        init => _trace = new EngineTrace(value);
+    }
+
     /// <summary>Takes in a request.</summary>
     /// <param name="request">What is asked.</param>
     /// <param name="cancellation">Ends all its replies.</param>
@@ -80,14 +87,14 @@ public sealed class InferenceEngine : IDisposable
         for (var i = 0; i < count; i++)
             states[i] = new GenerationState(prompt, request.Options.OfChoice(i, request.Stream), _tokens, _scheduler.MaxContext, request.Stream, emitted);
 
-        var replies = new EngineReply[count];
+        var (replies, trace) = (new EngineReply[count], EngineTrace.Asking);
         lock (_gate)
         {
             if (_unavailable is { } unavailable)
                 throw new EngineUnavailableException(unavailable.Message, unavailable.InnerException);
             var scheduled = _scheduler.Add(prompt, count, emitted, request.Timeout);
             for (var i = 0; i < count; i++)
-                _replies.Add(scheduled[i], replies[i] = new EngineReply(this, i, states[i], scheduled[i]));
+                _replies.Add(scheduled[i], replies[i] = new EngineReply(this, i, states[i], scheduled[i]) { Trace = trace });
             Monitor.Pulse(_gate);
         }
 
@@ -189,8 +196,14 @@ public sealed class InferenceEngine : IDisposable
         try
         {
             StepPlan plan;
+            System.Diagnostics.Activity? step;
             lock (_gate)
+            {
                 plan = Plan();
+                step = _trace.Begin(plan, request => _replies[request]);
+            }
+
+            using var _ = step;
             if (plan.Decodes.Count > 0)
                 Decode(plan.Decodes);
             foreach (var work in plan.Prefills)

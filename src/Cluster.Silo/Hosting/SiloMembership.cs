@@ -29,6 +29,7 @@ internal static class SiloMembership
                 $"Give {StoreConnections.Redis}: what a silo keeps in its own memory dies with it.");
         }
 
+        StoreConnections.CheckNames(configuration);
         // As messages travel: by the ids of their fields, and whatever a collection is made of.
         silo.Services.AddSingleton<IGrainStorageSerializer, OrleansGrainStorageSerializer>();
 

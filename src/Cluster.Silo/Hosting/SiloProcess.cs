@@ -1,8 +1,11 @@
+using System.Diagnostics.Metrics;
 using System.Net;
+using System.Net.Sockets;
 using Cluster.Core.Errors;
 using Cluster.ServiceDefaults;
 using Cluster.Silo.DataPlane;
 using Cluster.Silo.Faults;
+using Cluster.Silo.Hosting.Gpu;
 using Cluster.Silo.Inference;
 using Cluster.Silo.Training;
 using Microsoft.Extensions.Configuration;
@@ -20,6 +23,8 @@ namespace Cluster.Silo.Hosting;
 /// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else loopback.</item>
 /// <item><c>Cluster:Faults</c>, a folder: faults may be injected, and a ledger of every lane is kept there. For tests only.</item>
 /// <item><c>Cluster:RunsPath</c> and <c>Cluster:Inference</c>, see <see cref="InferenceOptions"/>.</item>
+/// <item><c>Cluster:Gpu</c>, see <see cref="GpuInstruments.Check"/>.</item>
+/// <item><c>Cluster:Tracing:StepsPerTrace</c>, see <see cref="TracingOptions"/>.</item>
 /// <item><c>Cluster:HttpPort</c> and <c>Cluster:HttpAddress</c>: health and metrics of a process of its own, see <see cref="SiloHttp"/>.</item>
 /// <item><c>Orleans:Endpoints:SiloPort</c> and <c>GatewayPort</c>.</item>
 /// <item>With a store: <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c>, and the providers as <see cref="StoreConnections"/> says.</item>
@@ -28,29 +33,63 @@ namespace Cluster.Silo.Hosting;
 /// </summary>
 public static class SiloProcess
 {
+    private const string SiloPortKey = "Orleans:Endpoints:SiloPort", GatewayPortKey = "Orleans:Endpoints:GatewayPort";
+    private const int DefaultSiloPort = 11_111, DefaultGatewayPort = 30_000;
+
     /// <summary>Runs a silo until the process is told to end. Prints a <see cref="ReadyLine"/> when it is a member of the cluster.</summary>
     public static async Task<int> RunAsync(string[] args)
     {
         try
         {
             var builder = Host.CreateApplicationBuilder(args);
-            builder.AddServiceDefaults();
+            builder.AddServiceDefaults("cluster-silo", builder.Configuration["Cluster:SiloName"]);
             Configure(builder);
+            // What ends the start is said below, in one line.
+            builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
             using var http = builder.AddSiloHttp();
             using var host = builder.Build();
             await using var probes = http is null ? null : await ProbeServer.StartAsync(http, host.Services);
-            await host.Services.CheckStoresAsync();
-            await host.StartAsync();
+            try
+            {
+                await host.Services.WaitForStoresAsync(Console.Error.WriteLine);
+            }
+            catch (UserErrorException error)
+            {
+                await Console.Error.WriteLineAsync(error.Message);
+                return ExitCodes.StoreUnreachable;
+            }
+
+            if (await host.Services.OtherClustersAsync() is { Count: > 0 } others)
+                await Console.Error.WriteLineAsync($"This silo begins the cluster {builder.Configuration[StoreConnections.ClusterId]}; the store knows {string.Join(", ", others)} besides.");
+            try
+            {
+                await host.StartAsync();
+            }
+            catch (Exception error) when (Occupied(error))
+            {
+                await Console.Error.WriteLineAsync(
+                    $"Port {Port(builder.Configuration, SiloPortKey, DefaultSiloPort)} or {Port(builder.Configuration, GatewayPortKey, DefaultGatewayPort)} is occupied by another process. Give others as {SiloPortKey} and {GatewayPortKey}.");
+                return ExitCodes.PortOccupied;
+            }
+
             var silo = host.Services.GetRequiredService<ILocalSiloDetails>();
             await Console.Out.WriteLineAsync(ReadyLine.Of(silo.Name, silo.SiloAddress.Endpoint, http?.Address));
             await host.WaitForShutdownAsync();
-            return 0;
+            return ExitCodes.Done;
         }
         catch (UserErrorException error)
         {
             await Console.Error.WriteLineAsync(error.Message);
-            return 1;
+            return ExitCodes.Mistake;
         }
+
+        static bool Occupied(Exception? error) => error switch
+        {
+            null => false,
+            SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse } => true,
+            AggregateException all => all.InnerExceptions.Any(Occupied),
+            _ => Occupied(error.InnerException),
+        };
     }
 
     /// <summary>Adds a silo to a host.</summary>
@@ -61,11 +100,15 @@ public static class SiloProcess
         var name = configuration["Cluster:SiloName"] ?? "silo";
         if (name.Contains('|', StringComparison.Ordinal))
             throw new UserErrorException($"Cluster:SiloName is \"{name}\".", "Give a name without '|'.");
-        int siloPort = Port("Orleans:Endpoints:SiloPort", 11_111), gatewayPort = Port("Orleans:Endpoints:GatewayPort", 30_000);
-        var primary = Port("Cluster:PrimarySiloPort", siloPort);
+        int siloPort = Port(configuration, SiloPortKey, DefaultSiloPort), gatewayPort = Port(configuration, GatewayPortKey, DefaultGatewayPort);
+        var primary = Port(configuration, "Cluster:PrimarySiloPort", siloPort);
         var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
         builder.Services.AddSingleton(services => new ExchangeHub(dataPlane, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
+        var gpus = Nvml.Load();
+        GpuInstruments.Check(configuration, gpus);
+        builder.Services.AddHostedService(services => new GpuInstruments(services.GetRequiredService<IMeterFactory>(), TimeProvider.System, gpus));
         builder.Services.AddTrainingInstruments();
+        builder.Services.AddSingleton(TracingOptions.Of(configuration));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddSingleton<InferenceSilos>();
@@ -88,18 +131,18 @@ public static class SiloProcess
         });
         builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.Orleans", LogLevel.Warning);
 
-        int Port(string key, int otherwise)
-        {
-            var text = configuration[key];
-            if (text is null)
-                return otherwise;
-            return int.TryParse(text, out var port) && port is > 0 and < 65_536
-                ? port
-                : throw new UserErrorException($"{key} is \"{text}\".", "Give a port from 1 to 65535.");
-        }
-
         IPAddress? Address(string key) => configuration[key] is not { Length: > 0 } text
             ? null
             : IPAddress.TryParse(text, out var address) ? address : throw new UserErrorException($"{key} is \"{text}\".", "Give an IP address.");
+    }
+
+    private static int Port(IConfiguration configuration, string key, int otherwise)
+    {
+        var text = configuration[key];
+        if (text is null)
+            return otherwise;
+        return int.TryParse(text, out var port) && port is > 0 and < 65_536
+            ? port
+            : throw new UserErrorException($"{key} is \"{text}\".", "Give a port from 1 to 65535.");
     }
 }

@@ -200,10 +200,12 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             served.Replies++;
         }
 
+        RequestTrace? trace = RequestTrace.Begin(request, Model, served);
         try
         {
             var asked = ServedRequest.Of(request, served.Source);
             var replies = served.Engine.Submit(asked);
+            trace.Begun(asked.Prompt.Count, replies.Count);
             var bytes = request.Settings.LogProbabilities || request.Settings.TopLogProbabilities > 0;
             ServedReply[] begun = [.. replies.Select(reply =>
                 new ServedReply(ReplyName.Of(request.Id, request.Choice ?? reply.Choice), reply, Model, served.Source.Tokenizer, bytes, _time, _instruments))];
@@ -224,7 +226,8 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             }
 
             foreach (var reply in begun)
-                ReleaseAsync(reply, served).Ignore();
+                ReleaseAsync(reply, served, trace).Ignore();
+            trace = null;
             return answer;
         }
         catch (InferenceException refused)
@@ -247,15 +250,17 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         }
         finally
         {
+            trace?.Refused();
             lock (_gate)
                 served.Replies--;
             Retire(served);
         }
     }
 
-    private async Task ReleaseAsync(ServedReply reply, ServedEngine served)
+    private async Task ReleaseAsync(ServedReply reply, ServedEngine served, RequestTrace trace)
     {
         await reply.Ended.ConfigureAwait(false);
+        trace.Ended(reply.Count, reply.Finish);
         lock (_gate)
             served.Replies--;
         Retire(served);
@@ -346,7 +351,10 @@ internal sealed partial class ModelWorker : IAsyncDisposable
                 var decoder = source.Decoder(checkpoint, _options.Precision, _options.CacheTokens);
                 try
                 {
-                    loaded = new ServedEngine(source, checkpoint, new InferenceEngine(decoder, new TokenizerText(source.Tokenizer), _options.Scheduler, _time));
+                    loaded = new ServedEngine(source, checkpoint, new InferenceEngine(decoder, new TokenizerText(source.Tokenizer), _options.Scheduler, _time)
+                    {
+                        TraceTags = RequestTrace.Tags(Model, checkpoint.Manifest.Stage, checkpoint.Manifest.Step, checkpoint.Manifest.WeightsSha256),
+                    });
                 }
                 catch
                 {

@@ -44,6 +44,26 @@ internal sealed class ServedReply
     /// <summary>Done when the engine is done with it.</summary>
     public Task Ended { get; }
 
+    /// <summary>Its tokens so far.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+                return _pieces.Count;
+        }
+    }
+
+    /// <summary>Why it ended; null while it goes on, and where another worker is to go on with it.</summary>
+    public ReplyFinish? Finish
+    {
+        get
+        {
+            lock (_gate)
+                return _finish;
+        }
+    }
+
     /// <summary>How long ago somebody last read.</summary>
     public TimeSpan Unread => _time.GetElapsedTime(Volatile.Read(ref _read));
 

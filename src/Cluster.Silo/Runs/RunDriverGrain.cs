@@ -35,7 +35,7 @@ public sealed record RunDriverState
 /// <inheritdoc cref="IRunDriverGrain"/>
 [KeepAlive]
 public sealed partial class RunDriverGrain(
-    [PersistentState("run-driver")] IPersistentState<RunDriverState> state, TrainingSilos silos, TimeProvider time, ILogger<RunDriverGrain> logger)
+    [PersistentState("run-driver")] IPersistentState<RunDriverState> state, TrainingSilos silos, TimeProvider time, DataInstruments data, ILogger<RunDriverGrain> logger)
     : Grain, IRunDriverGrain, IRemindable
 {
     private const int MostEvents = 20_000, EventsAtATime = 2_000;
@@ -125,7 +125,7 @@ public sealed partial class RunDriverGrain(
         if (state.State.Cancelled)
             _cancel.Cancel();
         var submission = state.State.Submission!;
-        var runner = new StageRunner(GrainFactory, () => time.GetUtcNow() - submission.SubmittedAt);
+        var runner = new StageRunner(GrainFactory, () => time.GetUtcNow() - submission.SubmittedAt, data);
         var replicas = Math.Max(1, silos.Active().Count) * submission.SlotsPerSilo;
         var request = new RunRequest
         {

@@ -16,7 +16,8 @@ namespace Cluster.Silo.Stages;
 /// <param name="folder">The run's.</param>
 /// <param name="recipe">Valid; need not be resolved.</param>
 /// <param name="observer">Told of progress.</param>
-internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver observer)
+/// <param name="instruments">Shown what becomes of the text, or null.</param>
+internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver observer, DataInstruments? instruments = null)
 {
     /// <summary>Conversations of the test part that are kept to ask the trained model.</summary>
     private const int HeldOutKept = 200;
@@ -32,7 +33,13 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
             MaximumBytes = recipe.Corpus.MaxBytes,
             Seed = recipe.Seed,
         };
-        var corpus = new CorpusBuilder(options).Build(source, new Relay(p => observer.StageProgress(StageNames.Corpus, p.Fraction, p.Stage)), cancellation);
+        var corpus = new CorpusBuilder(options).Build(source, new Relay(p =>
+        {
+            observer.StageProgress(StageNames.Corpus, p.Fraction, p.Stage);
+            instruments?.Progress(folder.Name, StageNames.Corpus, p.Fraction);
+        }), cancellation);
+        foreach (var step in corpus.Report.Stages)
+            instruments?.Curated(folder.Name, step);
         foreach (var warning in corpus.Report.Warnings)
             observer.Warned(warning);
         AtomicWrite.AllText(folder.CorpusReport, corpus.Report.ToJson() + "\n");
@@ -69,6 +76,7 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
             (Datasets.Validation, corpus.Validation, 0), (Datasets.TrainBest, corpus.TrainBest, 0.1), (Datasets.Train, corpus.Train, 0.2)])
         {
             observer.StageProgress(StageNames.Shards, share, dataset);
+            instruments?.Progress(folder.Name, StageNames.Shards, share);
             var tokens = WriteStream(dataset, documents, tokenizer, sha256, bordered, cancellation);
             figures[$"{dataset}_tokens"] = tokens.ToString("N0", CultureInfo.InvariantCulture);
         }
@@ -76,6 +84,7 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
         if (recipe.FineTuning.Steps == 0)
             return (0, figures);
         observer.StageProgress(StageNames.Shards, 0.7, Datasets.Dialogues);
+        instruments?.Progress(folder.Name, StageNames.Shards, 0.7);
         var template = new ChatTemplate(tokenizer);
         var train = Render(template, corpus.Dialogues.Train, cancellation);
         var validation = Render(template, corpus.Dialogues.Validation, cancellation);
@@ -99,9 +108,14 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
     private long WriteStream(string dataset, IReadOnlyList<Document> documents, ITokenizer tokenizer, string sha256, bool bordered, CancellationToken cancellation)
     {
         using var writer = new ShardWriter(folder.Dataset(dataset), ShardLayout.Stream, tokenizer.VocabularySize, sha256);
+        instruments?.Wrote(folder.Name, dataset, 0);
         // Documents are encoded at once on all cores and written in order.
         foreach (var ids in documents.AsParallel().AsOrdered().WithCancellation(cancellation).Select(document => Encode(document.Text)))
+        {
             writer.Append(ids);
+            instruments?.Wrote(folder.Name, dataset, ids.Length);
+        }
+
         return writer.Complete().Tokens;
 
         int[] Encode(string text)
@@ -128,7 +142,7 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
                 writer.AppendRow(row.Ids, row.Mask);
         }
 
-        writer.Complete();
+        instruments?.Wrote(folder.Name, dataset, writer.Complete().Tokens);
     }
 
     private static RenderedChat[] Render(ChatTemplate template, IReadOnlyList<Conversation> conversations, CancellationToken cancellation) =>

@@ -30,7 +30,8 @@ namespace Cluster.Silo.Stages;
 /// <summary>Runs the stages of one request after another.</summary>
 /// <param name="grains">Of a cluster whose silos see the run folder.</param>
 /// <param name="sinceStart">Time since the process started; a run of so many minutes counts from there.</param>
-public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
+/// <param name="data">Shown what becomes of the text, or null.</param>
+public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart, DataInstruments? data = null)
 {
     /// <summary>Time between two samples of the same prompt.</summary>
     private static readonly TimeSpan s_sampleInterval = TimeSpan.FromSeconds(30);
@@ -166,7 +167,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
             if (FindData(corpusInput) is { } done)
                 return done;
 
-            var stages = new DataStages(_folder, _recipe, observer);
+            var stages = new DataStages(_folder, _recipe, observer, runner.Data);
             var corpus = Timed(StageNames.Corpus, source.Description, () =>
             {
                 var made = stages.Curate(source, cancellation);
@@ -508,9 +509,12 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
         {
             cancellation.ThrowIfCancellationRequested();
             observer.StageStarted(stage, what);
+            var shown = stage is StageNames.Corpus or StageNames.Tokenizer or StageNames.Shards ? runner.Data : null;
+            shown?.Progress(_folder.Name, stage, 0);
             var start = Stopwatch.GetTimestamp();
             var (result, input, output, figures) = work();
             var record = new StageRecord(stage, Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 3), input, output, figures);
+            shown?.Finished(_folder.Name, stage, record.Seconds);
             _log.Add(record);
             observer.StageFinished(record, skipped: false);
             return result;
@@ -536,4 +540,6 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart)
     private IGrainFactory Grains => grains;
 
     private Func<TimeSpan> SinceStart => sinceStart;
+
+    private DataInstruments? Data => data;
 }

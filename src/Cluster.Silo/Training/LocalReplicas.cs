@@ -8,9 +8,9 @@ using Microsoft.Extensions.Logging;
 namespace Cluster.Silo.Training;
 
 /// <summary>The replicas on this silo, by their grains' keys; and how they leave before the silo does.</summary>
-public sealed class LocalReplicas(
+public sealed partial class LocalReplicas(
     IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TrainingSilos silos, TimeProvider time, ILogger<LocalReplicas> logger,
-    ReplicaInstruments instruments, FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
+    ReplicaInstruments instruments, TracingOptions tracing, FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30), s_pause = TimeSpan.FromMilliseconds(100);
     private readonly ConcurrentDictionary<string, ReplicaHost> _hosts = new(StringComparer.Ordinal);
@@ -30,7 +30,7 @@ public sealed class LocalReplicas(
             // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
             await StopAsync(key);
             instruments.Watch(() => _hosts.Values.Select(host => host.Worker));
-            _hosts[key] = new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, faults);
+            _hosts[key] = new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, faults, tracing.StepsPerTrace);
         }
         finally
         {
@@ -55,8 +55,12 @@ public sealed class LocalReplicas(
             try
             {
                 // The step at hand has to end first.
-                while (!await GrainCalls.RetryAsync(() => grains.GetGrain<IAllReduceGrain>(job).DrainSiloAsync(silo.Name), limit.Token))
+                var coordinator = grains.GetGrain<IAllReduceGrain>(job);
+                while (!await GrainCalls.RetryAsync(() => coordinator.DrainSiloAsync(silo.Name), limit.Token))
                     await Task.Delay(s_pause, limit.Token);
+                var progress = await GrainCalls.RetryAsync(() => coordinator.GetProgressAsync(), limit.Token);
+                if (progress.Stopped is null && progress.Members.Any(member => ReplicaKey.Parse(ReplicaKey.OfMember(member)).Silo == silo.Name))
+                    await SaveAsync(job, limit.Token);
             }
             catch (Exception error) when (error is OrleansException or TimeoutException or OperationCanceledException)
             {
@@ -64,6 +68,23 @@ public sealed class LocalReplicas(
             }
         }
     }
+
+    /// <summary>The last silo has nobody to hand the run's state to: the stage ends here with a checkpoint, and can be resumed from it.</summary>
+    private async Task SaveAsync(string job, CancellationToken cancellation)
+    {
+        var run = grains.GetGrain<ITrainingRunGrain>(job);
+        if (!await IsAtWorkAsync())
+            return;
+        LogLast(job);
+        await GrainCalls.RetryAsync(() => run.CancelAsync(), cancellation);
+        while (await IsAtWorkAsync())
+            await Task.Delay(s_pause, cancellation);
+
+        async Task<bool> IsAtWorkAsync() => await GrainCalls.RetryAsync(() => run.GetStatusAsync(), cancellation) is { State: "running" or "paused" };
+    }
+
+    [LoggerMessage(LogLevel.Warning, "{Job} ends with a checkpoint: this is the last silo that has its state, and it is to leave")]
+    private partial void LogLast(string job);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -47,8 +47,10 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     /// <param name="time">Reminders come by it.</param>
     /// <param name="logger">Told of losses.</param>
     /// <param name="faults">Where they may be injected.</param>
+    /// <param name="stepsPerTrace">Steps from one that is traced to the next.</param>
     public ReplicaHost(
-        string key, TrainingJob job, SiloAddress silo, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger, FaultInjector? faults)
+        string key, TrainingJob job, SiloAddress silo, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger, FaultInjector? faults,
+        int stepsPerTrace)
     {
         Faults = faults;
         (Job, _grains, _silos, _logger) = (job, grains, silos, logger);
@@ -69,7 +71,8 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
         var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address, silo).ToString());
         var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(AddressOf(peer).Gradients, job.Secret),
             peer => hub.Connect(AddressOf(peer).State, job.Secret));
-        Worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers, faults?.Watch(job.Key, member.Id));
+        Worker = new ReplicaWorker(member, run, t.Lanes, SlicePlan.DefaultSliceLength, start, source, this, peers, faults?.Watch(job.Key, member.Id),
+            new StepTrace(job.Key, ReplicaInstruments.NameOf(ReplicaKey.Parse(key)), stepsPerTrace));
         _timer = time.CreateTimer(
             _ =>
             {

@@ -51,6 +51,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly ICoordinatorPort _coordinator;
     private readonly ReplicaExchange _peers;
     private readonly IStepWatch? _watch;
+    private readonly StepTrace? _trace;
     private readonly LaneTree _tree;
     private readonly ulong _run;
     private readonly int _sliceLength;
@@ -85,8 +86,16 @@ public sealed class ReplicaWorker : IAsyncDisposable
     public ReplicaWorker(
         Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source, ICoordinatorPort coordinator, ReplicaExchange peers,
         IStepWatch? watch = null)
+        : this(member, run, lanes, sliceLength, start, source, coordinator, peers, watch, trace: null)
     {
-        _watch = watch;
+    }
+
+    /// <summary>With a trace of some of its steps.</summary>
+    internal ReplicaWorker(
+        Member member, ulong run, int lanes, int sliceLength, ReplicaStart start, IStepSource source, ICoordinatorPort coordinator, ReplicaExchange peers,
+        IStepWatch? watch, StepTrace? trace)
+    {
+        (_watch, _trace) = (watch, trace);
         Member = member;
         (_run, _sliceLength, _start, _source, _coordinator, _peers) = (run, sliceLength, start, source, coordinator, peers);
         _tree = new LaneTree(lanes);
@@ -305,6 +314,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 case ReplicaAction.SendReady:
                     _watch?.Reached(StepPhase.Ready, _nodes!.Step);
                     _readyAt = Stopwatch.GetTimestamp();
+                    _trace?.Phase("wait");
                     _coordinator.Send(action);
                     break;
                 case ReplicaAction.Quit quit:
@@ -325,6 +335,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         if (_begunAt > 0)
             _limit.Observe(Stopwatch.GetElapsedTime(_begunAt));
         _begunAt = 0;
+        _trace?.Phase("optimizer");
         var start = Stopwatch.GetTimestamp();
         _state!.Withdraw(step + 1);
         _engine!.Apply(_reduced.Span, _norm, _source.Plan(step).LearningRate, step + 1);
@@ -335,6 +346,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         _computeTicks += took;
         _optimizerTicks += took;
         _stepsApplied++;
+        _trace?.End();
     }
 
     private void Copy(CopyState from)
@@ -391,6 +403,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         var busy = new Busy(begin.Term, begin.Generation);
         Volatile.Write(ref _busy, busy);
         _begunAt = Stopwatch.GetTimestamp();
+        _trace?.Begin(begin);
         try
         {
             var key = new ExchangeKey(_run, begin.Term, begin.Generation, begin.Step);
@@ -401,6 +414,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             var place = IndexOf(begin.Members, Member.Id);
             var range = begin.Assignment[place];
             _nodes.Retain(range);
+            _trace?.Phase("data");
             var asked = Stopwatch.GetTimestamp();
             var plan = _source.Plan(begin.Step);
             var waited = Stopwatch.GetTimestamp() - asked;
@@ -415,6 +429,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     ComputeLane(lane, plan);
             }
 
+            _trace?.Phase("reduce");
             var links = Links(begin);
             var reducing = Stopwatch.GetTimestamp();
             var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, links, _nodes, _reduced, busy.Token).GetAwaiter().GetResult();
@@ -443,11 +458,13 @@ public sealed class ReplicaWorker : IAsyncDisposable
     {
         var gradient = _nodes!.BeginLane(lane);
         double loss = 0;
+        _trace?.Phase("data");
         var asked = Stopwatch.GetTimestamp();
         var batches = _source.Lane(plan.Step, lane);
         var start = Stopwatch.GetTimestamp();
         _waitTicks += start - asked;
         _dataTicks += start - asked;
+        _trace?.Phase("compute");
         var add = false;
         foreach (var batch in batches)
         {

@@ -15,6 +15,7 @@ public sealed class ClusterVerbsTests : IDisposable
     [InlineData("silo", "list")]
     [InlineData("silo", "kill", "1")]
     [InlineData("silo", "drain", "1")]
+    [InlineData("silo", "roll")]
     [InlineData("silo", "fault", "1")]
     [InlineData("chaos", "--mtbf", "5")]
     public async Task Verb_NoCluster_SaysHowToStartOne(params string[] verb)
@@ -92,7 +93,7 @@ public sealed class ClusterVerbsTests : IDisposable
     [Fact]
     public async Task Silo_UnknownWord_IsNoSilo()
     {
-        Cli.AssertUserError(await Cli.RunAsync("silo", "lst"), "silo has no command \"lst\".", "add, kill, drain, list or fault");
+        Cli.AssertUserError(await Cli.RunAsync("silo", "lst"), "silo has no command \"lst\".", "add, kill, drain, roll, list or fault");
     }
 
     [Fact]

@@ -16,6 +16,7 @@ public partial class ContractTests
         ["DataPlaneAddress"] = "silo",
         ["Roles"] = "silo",
         ["RunsPath"] = "silo",
+        ["Gpu"] = "silo",
         ["HttpPort"] = "silo",
         ["HttpAddress"] = "silo",
         ["WebPort"] = "web",
@@ -29,6 +30,8 @@ public partial class ContractTests
         // Their defaults serve; an overlay sets others.
         ["Api"] = "",
         ["Inference"] = "",
+        ["Tracing"] = "",
+        ["StorePatience"] = "",
     };
 
     public static TheoryData<string> Overlays => ManifestTests.Overlays;

@@ -220,6 +220,7 @@ public class ManifestTests
         Assert.Equal(1, container.Resources.Limits["nvidia.com/gpu"].ToInt32());
         Assert.Contains(silo.Pod.Tolerations, toleration => toleration is { Key: "nvidia.com/gpu", Effect: "NoSchedule" });
         Assert.Contains(silo.Pod.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms.Single().MatchExpressions, rule => rule.Key == "nvidia.com/gpu.present");
+        Assert.Equal("required", Assert.Single(container.Env, variable => variable.Name == "Cluster__Gpu").Value);
         Assert.DoesNotContain(Manifests.Of("cpu").Workloads.SelectMany(Containers), other => other.Resources.Limits.ContainsKey("nvidia.com/gpu"));
     }
 
@@ -245,6 +246,8 @@ public class ManifestTests
             Assert.Equal("YOUR-READWRITEMANY-CLASS", manifests.One<V1PersistentVolumeClaim>("runs").Spec.StorageClassName);
             Assert.Equal(["YOUR-REGISTRY/cluster-cuda:0.1.0", "YOUR-REGISTRY/cluster-web:0.1.0"],
                 manifests.Workloads.SelectMany(Containers).Where(container => container.Name != "redis").Select(container => container.Image).Order(StringComparer.Ordinal));
+            Assert.Equal(["cluster"], manifests.All<PrometheusRule>().Select(rule => rule.Metadata.Name));
+            CheckScaling(manifests);
             var monitor = Assert.Single(manifests.All<PodMonitor>());
             var endpoint = Assert.Single(monitor.Spec.PodMetricsEndpoints);
             Assert.Equal(ServiceDefaultsExtensions.MetricsPath, endpoint.Path);
@@ -260,6 +263,40 @@ public class ManifestTests
         {
             Directory.Delete(copy, recursive: true);
         }
+    }
+
+    [Fact]
+    public void Rules_OfTheOperator_AreThoseOfPrometheus()
+    {
+        var groups = ((string[])["recording.yml", "alerts.yml"]).SelectMany(file => Repository.Read("infra", "prometheus", "rules", file).Split("\ngroups:\n")[1].TrimEnd('\n').Split('\n'))
+            .Select(line => line.Length == 0 ? line : "  " + line);
+
+        var text = Repository.Read("k8s", "components", "monitoring", "rules.yaml");
+
+        Assert.Equal(string.Join('\n', groups), text.Split("\nspec:\n  groups:\n")[1].TrimEnd('\n'));
+        var rules = Assert.IsType<PrometheusRule>(Assert.Single(Manifests.Load(text))).Spec.Groups.SelectMany(group => group.Rules).ToList();
+        Assert.All(rules, rule => Assert.True(rule.Expr.Length > 0 && (rule.Alert is null) != (rule.Record is null)));
+        Assert.Contains(rules, rule => rule.Alert == "QueueGrows");
+    }
+
+    /// <summary>Web pods by the queue: one autoscaler, of a deployment that has no number of its own, on metrics that there are.</summary>
+    private static void CheckScaling(Manifests manifests)
+    {
+        var scaler = Assert.Single(manifests.All<ScaledObject>());
+        // Two would work against each other.
+        Assert.Empty(manifests.All<V2HorizontalPodAutoscaler>());
+        Assert.Equal("Deployment apps/v1", $"{scaler.Spec.ScaleTargetRef.Kind} {scaler.Spec.ScaleTargetRef.ApiVersion}");
+        Assert.Null(manifests.One<V1Deployment>(scaler.Spec.ScaleTargetRef.Name).Spec.Replicas);
+        Assert.True(scaler.Spec.MinReplicaCount >= 2 && scaler.Spec.MaxReplicaCount > scaler.Spec.MinReplicaCount);
+        Assert.InRange(scaler.Spec.Fallback!.Replicas, scaler.Spec.MinReplicaCount, scaler.Spec.MaxReplicaCount);
+        Assert.Equal(["cpu", "queue", "streams"], scaler.Spec.Triggers.Select(trigger => trigger.Name).Order(StringComparer.Ordinal));
+        var recorded = Assert.Single(manifests.All<PrometheusRule>()).Spec.Groups.SelectMany(group => group.Rules).Select(rule => rule.Record).ToList();
+        Assert.Contains("model:cluster_inference_requests_waiting:sum", recorded);
+        var queue = Assert.Single(scaler.Spec.Triggers, trigger => trigger.Name == "queue");
+        Assert.Equal(("prometheus", "AverageValue", "sum(model:cluster_inference_requests_waiting:sum) or vector(0)"), (queue.Type, queue.MetricType, queue.Metadata["query"]));
+        // The pods that are counted are the deployment's, by the label that the monitor gives them.
+        var streams = Assert.Single(scaler.Spec.Triggers, trigger => trigger.Name == "streams");
+        Assert.Contains($"process=~\"{scaler.Spec.ScaleTargetRef.Name}-.*\"", streams.Metadata["query"], StringComparison.Ordinal);
     }
 
     private static IEnumerable<V1Container> Containers(Workload workload) => workload.Pod.Containers.Concat(workload.Pod.InitContainers ?? []);

@@ -23,7 +23,12 @@ internal sealed class Manifests
 
     /// <summary>Objects of a text; a field that the API does not know, or one that is there twice, is refused.</summary>
     public static List<object> Load(string yaml) => KubernetesYaml.LoadAllFromString(
-        yaml, new Dictionary<string, Type>(StringComparer.Ordinal) { ["monitoring.coreos.com/v1/PodMonitor"] = typeof(PodMonitor) }, strict: true);
+        yaml, new Dictionary<string, Type>(StringComparer.Ordinal)
+        {
+            ["monitoring.coreos.com/v1/PodMonitor"] = typeof(PodMonitor),
+            ["monitoring.coreos.com/v1/PrometheusRule"] = typeof(PrometheusRule),
+            ["keda.sh/v1alpha1/ScaledObject"] = typeof(ScaledObject),
+        }, strict: true);
 
     public IEnumerable<T> All<T>() => Objects.OfType<T>();
 

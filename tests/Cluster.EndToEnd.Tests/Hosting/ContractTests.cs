@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using Cluster.Cli.Hosting;
 using StackExchange.Redis;
 

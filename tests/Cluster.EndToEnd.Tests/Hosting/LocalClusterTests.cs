@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Globalization;
 using System.Net.Sockets;
 using Cluster.Cli.Hosting;

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using Cluster.Cli.Hosting;
 using Cluster.Contracts.Runs;
 using Cluster.Silo.Hosting;

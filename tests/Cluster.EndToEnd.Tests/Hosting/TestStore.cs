@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Globalization;
 using Cluster.Cli.Hosting;
 using Cluster.Silo.Hosting;

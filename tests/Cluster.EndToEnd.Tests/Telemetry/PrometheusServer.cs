@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -44,7 +45,10 @@ internal sealed class PrometheusServer : IAsyncDisposable
     }
 
     /// <summary>Numbers, over all series and all seconds since a time, that a query comes to; NaN is none.</summary>
-    public async Task<int> CountAsync(string query, DateTimeOffset since)
+    public async Task<int> CountAsync(string query, DateTimeOffset since) => (await LookAsync(query, since)).Count;
+
+    /// <summary>The same, and whether a series among them has two different numbers.</summary>
+    public async Task<(int Count, bool Changes)> LookAsync(string query, DateTimeOffset since)
     {
         using var form = new FormUrlEncodedContent(new Dictionary<string, string>
         {
@@ -57,8 +61,9 @@ internal sealed class PrometheusServer : IAsyncDisposable
         var text = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.IsSuccessStatusCode, $"{query}\n{text}");
         using var json = JsonDocument.Parse(text);
-        return json.RootElement.GetProperty("data").GetProperty("result").EnumerateArray()
-            .Sum(series => series.GetProperty("values").EnumerateArray().Count(value => value[1].GetString() != "NaN"));
+        var series = json.RootElement.GetProperty("data").GetProperty("result").EnumerateArray()
+            .Select(one => one.GetProperty("values").EnumerateArray().Select(value => value[1].GetString()!).Where(value => value != "NaN").ToList()).ToList();
+        return (series.Sum(values => values.Count), series.Exists(values => values.Distinct(StringComparer.Ordinal).Count() > 1));
     }
 
     public async ValueTask DisposeAsync()

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Diagnostics;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Text.RegularExpressions;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Training;

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Net;
 using System.Net.Sockets;
 using Cluster.Silo.Hosting;
@@ -64,10 +65,5 @@ internal sealed class SiloHosts(string runs) : IAsyncDisposable
             await KillAsync(name);
     }
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+    private static int FreePort() => Ports.Free();
 }

@@ -1,3 +1,4 @@
+using Cluster.ServiceDefaults;
 using System.Net;
 using System.Net.Sockets;
 using Cluster.Contracts.Runs;
@@ -61,12 +62,7 @@ public sealed class LiveCluster : IAsyncLifetime
     }
 
     /// <summary>A loopback port that nobody listens on.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+    public static int FreePort() => Ports.Free();
 }
 
 /// <summary>Tests that share one cluster; each reports runs of its own names.</summary>

@@ -32,6 +32,7 @@ public sealed class ClusterConnection : IAsyncDisposable
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddInMemoryCollection(address.Configuration);
         builder.AddStores();
+        StoreConnections.CheckNames(builder.Configuration);
         builder.UseOrleansClient(client =>
         {
             client.Configure<GatewayOptions>(options => options.GatewayListRefreshPeriod = TimeSpan.FromSeconds(2));
@@ -52,11 +53,13 @@ public sealed class ClusterConnection : IAsyncDisposable
         }
         catch (Exception error)
         {
+            var gaveUp = limit.IsCancellationRequested && !cancellation.IsCancellationRequested;
+            var others = gaveUp ? await host.Services.OtherClustersAsync() : [];
             host.Dispose();
-            if (!limit.IsCancellationRequested || cancellation.IsCancellationRequested)
+            if (!gaveUp)
                 throw;
             throw new UserErrorException(
-                $"No silo of {address.Name} answers.", address.Remedy, error);
+                $"No silo of {address.Name} answers.", others.Count == 0 ? address.Remedy : $"The store knows {string.Join(", ", others)}: look at {StoreConnections.ClusterId}.", error);
         }
     }
 

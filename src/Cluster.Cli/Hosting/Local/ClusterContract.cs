@@ -19,6 +19,8 @@ internal static class ClusterContract
         [StoreConnections.ClusteringType] = StoreConnections.Redis,
         [StoreConnections.ClusteringKey] = ServiceKey,
         [$"ConnectionStrings:{ServiceKey}"] = state.Store,
+        // A request's trace goes on in the silos that answer it.
+        ["Orleans:EnableDistributedTracing"] = "true",
     };
 
     /// <summary>Of the web process.</summary>

@@ -31,6 +31,9 @@ public sealed record LocalClusterOptions
 
     /// <summary>Whether faults may be injected into its silos.</summary>
     public bool Faults { get; init; }
+
+    /// <summary>Chooses a silo's ports.</summary>
+    internal Func<int> ChoosePort { get; init; } = Ports.Free;
 }
 
 /// <summary>
@@ -43,6 +46,7 @@ public sealed class LocalCluster : IAsyncDisposable
     public const string Own = "cluster";
 
     private const string ServicePrefix = "cluster-";
+    private const int PortTries = 3;
 
     // Long: a machine may be busy with all its silos' training.
     private static readonly TimeSpan s_start = TimeSpan.FromSeconds(90), s_drain = TimeSpan.FromSeconds(60), s_end = TimeSpan.FromSeconds(20);
@@ -243,7 +247,18 @@ public sealed class LocalCluster : IAsyncDisposable
 
     private async Task<LocalProcess> StartSiloAsync(string name, CancellationToken cancellation)
     {
-        int port = Ports.Free(), gateway = Ports.Free();
+        for (var attempt = 1; ; attempt++)
+        {
+            if (await TryStartSiloAsync(name, isLast: attempt == PortTries, cancellation) is { } process)
+                return process;
+            _say(Own, $"{name} lost one of its ports to another process; it is started with others");
+        }
+    }
+
+    /// <summary>Null where another process was quicker to take one of its ports; thrown in the last attempt.</summary>
+    private async Task<LocalProcess?> TryStartSiloAsync(string name, bool isLast, CancellationToken cancellation)
+    {
+        int port = _options.ChoosePort(), gateway = _options.ChoosePort();
         var (process, child) = Launch(name, ["silo"], ClusterContract.Silo(_state, name, port, gateway), port, gateway);
         Change(() =>
         {
@@ -260,9 +275,11 @@ public sealed class LocalCluster : IAsyncDisposable
         catch
         {
             child.Kill();
-            await child.Exited;
+            var code = await child.Exited;
             Change(() => _silos.Remove((process, child)));
             child.Dispose();
+            if (code == ExitCodes.PortOccupied && !isLast)
+                return null;
             throw;
         }
 

@@ -36,6 +36,7 @@ public class ClusterContractTests
             ["Orleans__Endpoints__SiloPort"] = "1001",
             ["Orleans__Endpoints__GatewayPort"] = "1002",
             ["ConnectionStrings__redis"] = "127.0.0.1:6379",
+            ["Orleans__EnableDistributedTracing"] = "true",
             ["Cluster__SiloName"] = "silo-3",
             ["Cluster__HttpPort"] = "0",
             ["Cluster__RunsPath"] = "/runs",
