@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Cluster.Data.Corpus;
 
 /// <summary>How much of the held-out text occurs in the training text.</summary>
@@ -27,9 +29,6 @@ public static class NgramOverlap
 {
     /// <summary>Words per n-gram.</summary>
     public const int DefaultN = 13;
-
-    // Odd, with well-mixed bits: the multiplier of PCG (O'Neill 2014).
-    private const ulong Multiplier = 6364136223846793005;
 
     /// <summary>For each held-out document: its n-grams, and how many of them occur in training.</summary>
     public static IReadOnlyList<(int Ngrams, int InTraining)> PerDocument(
@@ -74,40 +73,9 @@ public static class NgramOverlap
 
     private static List<ulong> Hashes(string text, int n)
     {
-        var oldest = 1UL;
-        for (var i = 0; i < n; i++)
-            oldest *= Multiplier;
-        var window = new ulong[n];
-        var hashes = new List<ulong>(text.Length / 8);
-        var rolling = 0UL;
-        var count = 0;
-        foreach (var range in Words.Of(text))
-        {
-            var word = WordHash(text.AsSpan(range));
-            var at = count % n;
-            rolling = rolling * Multiplier + word - (count >= n ? window[at] * oldest : 0);
-            window[at] = word;
-            if (++count >= n)
-                hashes.Add(Mix(rolling));
-        }
-
+        List<ulong> words = new(text.Length / 6 + 1), hashes = [];
+        WordNgrams.Words(text, words);
+        WordNgrams.Hashes(CollectionsMarshal.AsSpan(words), n, hashes);
         return hashes;
-    }
-
-    private static ulong WordHash(ReadOnlySpan<char> word)
-    {
-        // FNV-1a over UTF-16 units, finished by a mix, because its low bits alone are weak.
-        var hash = 14695981039346656037UL;
-        foreach (var c in word)
-            hash = (hash ^ char.ToLowerInvariant(c)) * 1099511628211UL;
-        return Mix(hash);
-    }
-
-    private static ulong Mix(ulong x)
-    {
-        // The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9UL;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EBUL;
-        return x ^ (x >> 31);
     }
 }
