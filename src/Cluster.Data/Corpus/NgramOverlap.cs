@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Cluster.Data.Corpus.Decontamination;
 
 namespace Cluster.Data.Corpus;
 
@@ -39,25 +40,20 @@ public static class NgramOverlap
         var hashes = new List<ulong>[heldOut.Count];
         Parallel.For(0, heldOut.Count, parallel, i => hashes[i] = Hashes(heldOut[i].Text, n));
 
-        var places = new Dictionary<ulong, int>();
-        foreach (var list in hashes)
-        {
-            foreach (var hash in list)
-                places.TryAdd(hash, places.Count);
-        }
+        var index = new NgramIndex(hashes);
 
         // Marks only ever go from false to true, so the order in which threads set them does not matter.
-        var found = new bool[places.Count];
+        var found = new bool[index.Count];
         Parallel.ForEach(train, parallel, document =>
         {
             foreach (var hash in Hashes(document.Text, n))
             {
-                if (places.TryGetValue(hash, out var place))
+                if (index.PlaceOf(hash) is >= 0 and var place)
                     found[place] = true;
             }
         });
 
-        return [.. hashes.Select(list => (list.Count, list.Count(hash => found[places[hash]])))];
+        return [.. hashes.Select(list => (list.Count, list.Count(hash => found[index.PlaceOf(hash)])))];
     }
 
     /// <summary>Sums up <see cref="PerDocument"/>.</summary>
