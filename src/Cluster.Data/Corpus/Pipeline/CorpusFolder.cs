@@ -35,11 +35,17 @@ public sealed class CorpusFolder(string root)
     /// <summary>What became of each document of a partition in the first phase.</summary>
     public string Rows(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".rows.zst");
 
-    /// <summary>Hashes or signatures of a partition; kept, so that a later corpus can be compared.</summary>
-    public string Signatures(string kind, int partition) => Path.Combine(Root, "signatures", kind, Number(partition) + ".bin");
+    /// <summary>Hashes or signatures of a partition's documents.</summary>
+    public string Signatures(string kind, int partition) => Path.Combine(SignatureFolder(kind), Number(partition) + ".bin");
 
     /// <summary>Folder of <see cref="Signatures"/> of a kind.</summary>
-    public string SignatureFolder(string kind) => Path.Combine(Root, "signatures", kind);
+    public string SignatureFolder(string kind) => Path.Combine(Root, "work", "signatures", kind);
+
+    /// <summary>Signatures of the documents that stay, for later corpora.</summary>
+    public string KeptSignatureFolder(string kind) => Path.Combine(Root, "signatures-kept", kind);
+
+    /// <summary>Ids of a partition's documents by their index in the first phase.</summary>
+    public string Ids(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".ids");
 
     /// <summary>Folder of the decisions on duplicates.</summary>
     public string Decisions(string kind) => Path.Combine(Root, "work", "decisions", kind);

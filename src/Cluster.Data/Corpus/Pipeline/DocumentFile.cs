@@ -13,6 +13,7 @@ internal sealed class DocumentFileWriter : IDisposable
     private readonly FileStream _file;
     private readonly CompressionStream _zstd;
     private readonly BinaryWriter _writer;
+    private bool _complete;
 
     public DocumentFileWriter(string path)
     {
@@ -59,6 +60,7 @@ internal sealed class DocumentFileWriter : IDisposable
         _writer.Write(End);
         _writer.Write(Count);
         _writer.Dispose();
+        _complete = true;
         _zstd.Dispose();
         _file.Flush(flushToDisk: true);
         _file.Dispose();
@@ -67,6 +69,8 @@ internal sealed class DocumentFileWriter : IDisposable
 
     public void Dispose()
     {
+        if (_complete)
+            return;
         _writer.Dispose();
         _zstd.Dispose();
         _file.Dispose();

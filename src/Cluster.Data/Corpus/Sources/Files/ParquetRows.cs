@@ -23,7 +23,7 @@ internal static class ParquetRows
         }
 
         using var disposal = new Disposal(opened);
-        var fields = opened.Schema.GetDataFields().Where(field => field.Path.Length == 1 && field.ClrType == typeof(string)).ToDictionary(field => field.Name, StringComparer.Ordinal);
+        var fields = opened.Schema.GetDataFields().Where(field => field.Path.Length == 1 && !field.IsArray && field.ClrType == typeof(ReadOnlyMemory<char>)).ToDictionary(field => field.Name, StringComparer.Ordinal);
         if (!reading.TextFields.Any(fields.ContainsKey))
         {
             yield return SourceItem.Failed(id, "no_text_field", $"{id} has none of the columns {string.Join(", ", reading.TextFields)}.", file.Bytes);
@@ -64,7 +64,7 @@ internal static class ParquetRows
         foreach (var name in wanted)
         {
             var column = new string?[count];
-            rows.ReadAsync(fields[name], column.AsMemory()!, null, cancellation).AsTask().GetAwaiter().GetResult();
+            rows.ReadAsync(fields[name], column.AsMemory(), null, cancellation).AsTask().GetAwaiter().GetResult();
             values.Add(name, column);
         }
 
