@@ -47,6 +47,12 @@ public sealed class CorpusFolder(string root)
     /// <summary>Ids of a partition's documents by their index in the first phase.</summary>
     public string Ids(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".ids");
 
+    /// <summary>Items of an evaluation set, as they were when the corpus was planned.</summary>
+    public string EvaluationSet(string name) => Path.Combine(Root, "evaluation", name + ".json");
+
+    /// <summary>What a partition has of the evaluation sets.</summary>
+    public string Contamination(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".contamination.json");
+
     /// <summary>Folder of the decisions on duplicates.</summary>
     public string Decisions(string kind) => Path.Combine(Root, "work", "decisions", kind);
 

@@ -3,6 +3,8 @@ using System.Text;
 using Cluster.Core.Errors;
 using Cluster.Core.Files;
 using Cluster.Core.Runs;
+using Cluster.Data.Corpus.Decontamination;
+using Cluster.Data.Corpus.Mixing;
 using Cluster.Data.Corpus.Recipes;
 
 namespace Cluster.Data.Corpus.Pipeline;
@@ -24,17 +26,20 @@ public sealed class CorpusJob
     private readonly CorpusPlan _plan;
     private readonly CorpusResources _resources;
     private readonly Lazy<StageChain> _chain;
+    private readonly Lazy<MixPlan?> _mix;
 
     private CorpusJob(CorpusFolder folder, CurationRecipe recipe, CorpusPlan plan, CorpusResources resources)
     {
         (_folder, _recipe, _plan, _resources) = (folder, recipe, plan, resources.Validate());
-        _chain = new Lazy<StageChain>(() => StageChain.Of(recipe, resources.Times));
+        _chain = new Lazy<StageChain>(() => StageChain.Of(folder, recipe, resources.Times));
+        _mix = new Lazy<MixPlan?>(() => recipe.Mix is { } mix ? MixPlan.Create(Domains(WritePhase.CountName), mix) : null);
         var partitions = plan.Partitions.Count;
         Phases =
         [
             new CorpusPhase(ReadPhase.Name, partitions),
             new CorpusPhase(DuplicatesPhase.Name, 1),
             .. recipe.Duplicates.Units is null ? (CorpusPhase[])[] : [new CorpusPhase(UnitHashPhase.Name, partitions), new CorpusPhase(DuplicatesPhase.UnitName, 1)],
+            .. recipe.Mix is null ? (CorpusPhase[])[] : [new CorpusPhase(WritePhase.CountName, partitions)],
             new CorpusPhase(WritePhase.Name, partitions),
         ];
     }
@@ -104,7 +109,8 @@ public sealed class CorpusJob
             DuplicatesPhase.Name => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Documents(cancellation),
             UnitHashPhase.Name => new UnitHashPhase(_folder, _recipe).Run(unit, cancellation),
             DuplicatesPhase.UnitName => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Units(cancellation),
-            WritePhase.Name => new WritePhase(_folder, _recipe, _resources.Times).Write(unit, null, cancellation),
+            WritePhase.CountName => new WritePhase(_folder, _recipe, _resources.Times).Count(unit, cancellation),
+            WritePhase.Name => new WritePhase(_folder, _recipe, _resources.Times).Write(unit, _mix.Value, cancellation),
             _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "no such phase"),
         };
         AtomicWrite.AllText(marker, RunJson.Line(result) + "\n");
@@ -119,7 +125,7 @@ public sealed class CorpusJob
         var statistics = new CorpusStatistics();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long documents = 0, bytes = 0;
-        foreach (var phase in Phases.Where(phase => phase.Units == _plan.Partitions.Count || phase.Name is ReadPhase.Name or WritePhase.Name))
+        foreach (var phase in Phases)
         {
             foreach (var result in Results(phase))
             {
@@ -150,12 +156,32 @@ public sealed class CorpusJob
                 .Concat(Results(Phases[0]).SelectMany(result => result.Examples)).Take(20)],
             Exact = duplicates.Exact,
             Near = duplicates.Near,
+            Contamination = Contamination(),
+            Mix = _mix.Value?.Report(Domains(WritePhase.Name)),
             Units = Phases.FirstOrDefault(phase => phase.Name == DuplicatesPhase.UnitName) is { } units ? Results(units).Single().Units : null,
         };
         AtomicWrite.AllText(_folder.Summary, RunJson.Document(summary) + "\n");
         if (!keepWork && Directory.Exists(_folder.Work))
             Directory.Delete(_folder.Work, recursive: true);
         return summary;
+    }
+
+    private IReadOnlyList<SetContamination>? Contamination()
+    {
+        if (_chain.Value.Evaluation is not { } index)
+            return null;
+        var tally = new ContaminationTally(index);
+        for (var partition = 0; partition < _plan.Partitions.Count; partition++)
+            tally.Add(_folder.Contamination(partition));
+        return tally.Report();
+    }
+
+    private IReadOnlyDictionary<string, DomainSize> Domains(string phase)
+    {
+        var tally = new MixTally();
+        foreach (var (domain, size) in Results(Phases.Single(p => p.Name == phase)).SelectMany(result => result.Domains!))
+            tally.Add(domain, size);
+        return tally.Sizes;
     }
 
     private IEnumerable<UnitResult> Results(CorpusPhase phase)

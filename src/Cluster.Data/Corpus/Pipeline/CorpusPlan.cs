@@ -34,6 +34,9 @@ public sealed record CorpusPlan(string RecipeSha256, IReadOnlyList<PlannedSource
         }
 
         AtomicWrite.AllText(folder.Recipe, CurationRecipeJson.Indented(recipe) + "\n");
+        // Read once: all workers look for the same items, whatever becomes of the file.
+        foreach (var set in recipe.Decontamination?.Sets ?? [])
+            AtomicWrite.AllText(folder.EvaluationSet(set.Name), RunJson.Document(set.Load()));
         var around = new SourceSurroundings(recipe.Seed, recipe.Limits, http, crawlHttp, time);
         var sources = new List<PlannedSource>();
         var partitions = new List<PlannedPartition>();

@@ -1,5 +1,7 @@
 using Cluster.Core.Runs;
+using Cluster.Data.Corpus.Decontamination;
 using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Mixing;
 
 namespace Cluster.Data.Corpus.Pipeline;
 
@@ -44,6 +46,12 @@ public sealed record CorpusSummary
 
     /// <summary>What was found among paragraphs or lines; null if it was not looked for.</summary>
     public ExactReport? Units { get; init; }
+
+    /// <summary>How much of each evaluation set the sources have; null if it was not looked for.</summary>
+    public IReadOnlyList<SetContamination>? Contamination { get; init; }
+
+    /// <summary>What the mix asked for and what it got; null without one.</summary>
+    public IReadOnlyList<MixedDomain>? Mix { get; init; }
 
     /// <summary>The summary of a finished corpus, or null.</summary>
     public static CorpusSummary? Load(CorpusFolder folder) =>

@@ -1,6 +1,6 @@
 using System.Text;
 using Cluster.Core.Runs;
-using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Decontamination;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
 
@@ -32,6 +32,7 @@ internal sealed class ReadPhase(CorpusFolder folder, CurationRecipe recipe, Corp
         using var documents = new DocumentFileWriter(folder.Documents(Name, partition));
         using var rows = new RecordWriter(folder.Rows(partition));
         using var signatures = DocumentSignatures.Create(folder.SignatureFolder, partition, recipe.Duplicates, times);
+        var contamination = chain.Evaluation is { } evaluation ? new ContaminationTally(evaluation) : null;
         foreach (var file in files)
         {
             foreach (var item in Timed(reading.Read(root, file, cancellation)))
@@ -54,6 +55,7 @@ internal sealed class ReadPhase(CorpusFolder folder, CurationRecipe recipe, Corp
         rows.Complete();
         signatures.Complete();
         IdFile.Write(folder.Ids(partition), ids);
+        contamination?.Save(folder.Contamination(partition));
         return new UnitResult { Statistics = statistics, Records = ids.Count, Examples = examples };
 
         void Judge(SourceItem item)
@@ -75,7 +77,7 @@ internal sealed class ReadPhase(CorpusFolder folder, CurationRecipe recipe, Corp
                 counts.Drop(item.Drop.Rule);
             }
 
-            var (document, stage, drop) = item.Drop is { } passed ? (read, Name, passed) : chain.Apply(read, ref bytes, statistics);
+            var (document, stage, drop) = item.Drop is { } passed ? (read, Name, passed) : chain.Apply(read, ref bytes, statistics, contamination);
             statistics.Judged(document, entered);
             ProvenanceFile.Add(rows, new ProvenanceRow(document.Id, drop is null, entered)
             {

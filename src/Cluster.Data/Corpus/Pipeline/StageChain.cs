@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text;
+using Cluster.Core.Runs;
+using Cluster.Data.Corpus.Decontamination;
 using Cluster.Data.Corpus.Recipes;
 
 namespace Cluster.Data.Corpus.Pipeline;
@@ -9,7 +11,22 @@ namespace Cluster.Data.Corpus.Pipeline;
 /// <param name="times">Takes the time of each stage, if it is wanted.</param>
 internal sealed class StageChain(IReadOnlyList<IDocumentStage> stages, StageTimes? times = null)
 {
-    public static StageChain Of(CurationRecipe recipe, StageTimes? times = null) => new([.. recipe.Stages.Select(StageCatalogue.Create)], times);
+    /// <summary>What decontamination looks for; null if the recipe has none.</summary>
+    public EvaluationIndex? Evaluation { get; private init; }
+
+    /// <summary>The stages of a recipe; decontamination comes last, on the text that would be trained on.</summary>
+    public static StageChain Of(CorpusFolder folder, CurationRecipe recipe, StageTimes? times = null)
+    {
+        List<IDocumentStage> stages = [.. recipe.Stages.Select(StageCatalogue.Create)];
+        if (recipe.Decontamination is not { } decontamination)
+            return new StageChain(stages, times);
+        var index = new EvaluationIndex(
+            [.. decontamination.Sets.Select(set => new EvaluationSet(
+                set.Name, RunJson.Parse<IReadOnlyList<string>>(File.ReadAllText(folder.EvaluationSet(set.Name)), folder.EvaluationSet(set.Name))))],
+            decontamination.Options);
+        stages.Add(new DecontaminationStage(index, decontamination.Options));
+        return new StageChain(stages, times) { Evaluation = index };
+    }
 
     /// <summary>The names, so that a stage that no document reaches is counted too.</summary>
     public void Declare(CorpusStatistics statistics)
@@ -22,8 +39,10 @@ internal sealed class StageChain(IReadOnlyList<IDocumentStage> stages, StageTime
     /// <param name="document">As it was read.</param>
     /// <param name="bytes">UTF-8 bytes of its text; of what is left of it afterwards.</param>
     /// <param name="statistics">Takes the counts.</param>
+    /// <param name="contamination">Takes what is found of evaluation sets.</param>
     /// <returns>The document as the last stage left it, and which stage dropped it and why.</returns>
-    public (Document Document, string? Stage, DropReason? Drop) Apply(Document document, ref long bytes, CorpusStatistics statistics)
+    public (Document Document, string? Stage, DropReason? Drop) Apply(
+        Document document, ref long bytes, CorpusStatistics statistics, ContaminationTally? contamination = null)
     {
         for (var i = 0; i < stages.Count; i++)
         {
@@ -32,7 +51,7 @@ internal sealed class StageChain(IReadOnlyList<IDocumentStage> stages, StageTime
             counts.In++;
             counts.BytesIn += bytes;
             var start = times is null ? 0 : Stopwatch.GetTimestamp();
-            var outcome = stage.Apply(document);
+            var outcome = stage is DecontaminationStage decontamination ? decontamination.Apply(document, contamination) : stage.Apply(document);
             times?.Add(stage.Name, Stopwatch.GetTimestamp() - start, bytes);
             if (outcome.Drop is { } drop)
             {

@@ -1,4 +1,5 @@
 using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Mixing;
 
 namespace Cluster.Data.Corpus.Pipeline;
 
@@ -19,6 +20,9 @@ public sealed record UnitResult
 
     /// <summary>Some of what could not be read.</summary>
     public IReadOnlyList<string> Examples { get; init; } = [];
+
+    /// <summary>What a partition has of each domain of the mix.</summary>
+    public IReadOnlyDictionary<string, DomainSize>? Domains { get; init; }
 
     /// <summary>What was found among equal documents.</summary>
     public ExactReport? Exact { get; init; }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Mixing;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
 
@@ -19,11 +20,12 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
 
     /// <summary>Writes the shard and the provenance.</summary>
     /// <param name="partition">The partition.</param>
-    /// <param name="copies">How often a document is to stand in the corpus; null for once.</param>
+    /// <param name="mix">How often a document is to stand in the corpus; null for once.</param>
     /// <param name="cancellation">Ends it early.</param>
-    public UnitResult Write(int partition, Func<Document, int>? copies, CancellationToken cancellation)
+    public UnitResult Write(int partition, MixPlan? mix, CancellationToken cancellation)
     {
-        var statistics = Declared(copies is not null);
+        var statistics = Declared(mix is not null);
+        var got = new MixTally();
         using var shard = new RecordWriter(folder.Shard(partition));
         using var provenance = new RecordWriter(folder.Provenance(partition));
         using var kept = recipe.Duplicates.KeepSignatures
@@ -44,9 +46,10 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
             }
 
             var bytes = Encoding.UTF8.GetByteCount(document.Text);
-            var times = copies?.Invoke(document) ?? 1;
-            if (copies is not null)
+            var times = mix?.Copies(document) ?? 1;
+            if (mix is not null)
             {
+                got.Add(recipe.Mix!.DomainOf(document), document, times);
                 var counts = statistics.Stage(Mixing);
                 counts.In++;
                 counts.BytesIn += bytes;
@@ -65,8 +68,8 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
 
             statistics.Stays(document, bytes, times);
             kept?.Add(document);
-            for (var copy = 0; copy < times; copy++)
-                Add(shard, document, copy);
+            foreach (var copy in mix?.Apply(document) ?? [document])
+                Add(shard, copy);
             ProvenanceFile.Add(provenance, judged with { Copies = times == 1 ? null : times });
         }
 
@@ -75,20 +78,21 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
         kept?.Complete();
         provenance.Complete();
         var (records, length) = (shard.Records, shard.Bytes);
-        return new UnitResult { Statistics = statistics, Records = records, Bytes = length, Sha256 = shard.Complete() };
+        return new UnitResult { Statistics = statistics, Records = records, Bytes = length, Sha256 = shard.Complete(), Domains = mix is null ? null : got.Sizes };
     }
 
     /// <summary>What would be written without a mix: the figures that the mix is made of.</summary>
     public UnitResult Count(int partition, CancellationToken cancellation)
     {
-        var statistics = Declared(mixes: false);
-        foreach (var (_, document, row) in Decided(partition, statistics, cancellation))
+        var mix = recipe.Mix!;
+        var tally = new MixTally();
+        foreach (var (_, document, row) in Decided(partition, new CorpusStatistics(), cancellation))
         {
             if (row.Rule is null)
-                statistics.Stays(document, Encoding.UTF8.GetByteCount(document.Text));
+                tally.Add(mix.DomainOf(document), document);
         }
 
-        return new UnitResult { Statistics = statistics };
+        return new UnitResult { Domains = tally.Sizes };
     }
 
     private CorpusStatistics Declared(bool mixes)
@@ -155,7 +159,7 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
         }
     }
 
-    private static void Add(RecordWriter shard, Document document, int copy) => shard.Add(json =>
+    private static void Add(RecordWriter shard, Document document) => shard.Add(json =>
     {
         json.WriteString("id", document.Id);
         json.WriteString("text", document.Text);
@@ -181,8 +185,6 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
             json.WriteEndObject();
         }
 
-        if (copy > 0)
-            json.WriteNumber("copy", copy);
 
         void Optional(string name, string? value)
         {

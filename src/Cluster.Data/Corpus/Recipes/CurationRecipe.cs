@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Mixing;
 using Cluster.Data.Corpus.Sources;
 
 namespace Cluster.Data.Corpus.Recipes;
@@ -29,6 +30,12 @@ public sealed record CurationRecipe
     /// <summary>Which copies go.</summary>
     public DuplicatesRecipe Duplicates { get; init; } = new();
 
+    /// <summary>Evaluation sets that must not be in it; null looks for none.</summary>
+    public DecontaminationRecipe? Decontamination { get; init; }
+
+    /// <summary>Proportions of sources, hosts or languages; null takes everything once.</summary>
+    public MixOptions? Mix { get; init; }
+
     /// <summary>Sizes of files, lines and partitions.</summary>
     public ReadLimits Limits { get; init; } = new();
 
@@ -52,6 +59,8 @@ public sealed record CurationRecipe
             throw new UserErrorException($"Two sources have the name \"{twice}\".", "Give each its own.");
         Limits.Validate();
         Duplicates.Validate();
+        Decontamination?.Validate();
+        Mix?.Validate();
         if (!(MaximumFailedShare is >= 0 and <= 1))
             throw new UserErrorException(FormattableString.Invariant($"maximum_failed_share is {MaximumFailedShare}."), "Give a number from 0 to 1.");
         foreach (var stage in Stages)
