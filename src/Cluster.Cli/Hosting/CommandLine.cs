@@ -40,6 +40,7 @@ public static class CommandLine
             GenerateVerb.Create(environment),
             tokenizer,
             new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
+            CorpusVerbs.Create(environment),
             RunsVerb.Create(environment),
             UpVerb.Create(environment),
             ProveVerb.Create(environment),
