@@ -13,9 +13,10 @@ public sealed record FilterPreset
     /// <summary>
     /// For reference documentation and other short entries. Each difference from <see cref="Web"/> and why:
     /// <list type="bullet">
-    /// <item>gopher-quality: no least number of words, because an entry of one sentence is whole; one stop word, because a sentence of ten words
-    /// rarely has two of eight; words of up to 16 characters on average, because names such as System.Collections.Generic are one word; half of
-    /// the words with a letter, because signatures and code are rich in signs.</item>
+    /// <item>gopher-quality: no least number of words, because an entry of one sentence is whole; no stop words, because a sentence of ten words
+    /// may have none of eight; words of up to 16 characters on average, because names such as System.Collections.Generic are one word; half of
+    /// the words with a letter, because signatures and code are rich in signs; up to 0.3 number signs or ellipses a word, because each member
+    /// has a heading of Markdown; no limit on bullets, because an enumeration is a list.</item>
     /// <item>gopher-repetition: no limits on n-grams, because in a short entry the name that it explains is what repeats; those on lines and
     /// paragraphs stay.</item>
     /// <item>c4: left out, because headings, parameter lists and signatures end without punctuation and braces are what the text is about.</item>
@@ -29,8 +30,10 @@ public sealed record FilterPreset
         GopherQuality = new GopherQualityOptions
         {
             MinimumWords = null,
-            MinimumStopWords = 1,
+            MinimumStopWords = null,
             MaximumMeanWordLength = 16,
+            MaximumSymbolsPerWord = 0.3,
+            MaximumBulletLines = null,
             MinimumWordsWithLetter = 0.5,
         },
         GopherRepetition = new GopherRepetitionOptions
