@@ -32,13 +32,6 @@ public static class CommandLine
             TokenizerEncodeVerb.Create(environment),
             TokenizerDecodeVerb.Create(environment),
         };
-        var corpus = new Command("corpus", "Learn to judge text before training on it.")
-        {
-            CorpusTrainClassifierVerb.Quality(environment),
-            CorpusTrainClassifierVerb.Toxicity(environment),
-            CorpusEvaluateQualityVerb.Create(environment),
-            CorpusTrainLanguageVerb.Create(environment),
-        };
         return new RootCommand("Trains language models on this machine or many, from raw text to a chat.")
         {
             DemoVerb.Create(environment),
@@ -46,9 +39,8 @@ public static class CommandLine
             ChatVerb.Create(environment),
             GenerateVerb.Create(environment),
             tokenizer,
-            corpus,
-            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
             CorpusVerbs.Create(environment),
+            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
             RunsVerb.Create(environment),
             UpVerb.Create(environment),
             ProveVerb.Create(environment),

@@ -1,6 +1,7 @@
 using System.CommandLine;
-using Cluster.Cli.Corpora;
+using Cluster.Cli.Corpus;
 using Cluster.Cli.Hosting;
+using Cluster.Cli.Hosting.Local;
 using Cluster.Cli.Rendering;
 using Cluster.Core.Errors;
 using Cluster.Core.Runs;
@@ -21,8 +22,10 @@ public static class CorpusBuildVerb
         var workers = new Option<int>("--workers") { Description = "Partitions at a time; the result is the same for any number.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
         var processes = new Option<int?>("--processes") { Description = "Worker processes, each with one partition at a time, instead of --workers.", HelpName = "N" };
         var memory = Memory();
+        var cluster = new Option<bool>("--cluster") { Description = "Build on the cluster that the environment names, else on the one that `up` started; --workers are then those of every silo." };
+        var runs = Options.Runs();
         var json = Options.Json();
-        var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.") { recipe, folder, workers, processes, memory, json };
+        var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.") { recipe, folder, workers, processes, memory, cluster, runs, json };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
@@ -30,7 +33,8 @@ public static class CorpusBuildVerb
             Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
             var result = await CorpusBuild.RunAsync(
                 parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
-                message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen());
+                message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen(),
+                cluster: parsed.GetValue(cluster) ? ClusterAddress.Find(parsed.GetRequiredValue(runs), environment) : null);
             if (parsed.GetValue(json))
                 environment.Output.WriteLine(RunJson.Document(result));
             else

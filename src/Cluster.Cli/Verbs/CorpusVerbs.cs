@@ -7,12 +7,16 @@ namespace Cluster.Cli.Verbs;
 public static class CorpusVerbs
 {
     /// <summary>The command with its kinds.</summary>
-    public static Command Create(CliEnvironment environment) => new("corpus", "Make a corpus by a recipe; ask what became of its documents.")
+    public static Command Create(CliEnvironment environment) => new("corpus", "Make a corpus by a recipe, ask what became of its documents, learn to judge text.")
     {
         CorpusBuildVerb.Create(environment),
         CorpusWhyVerb.Create(environment),
         CorpusSampleVerb.Create(environment),
         CorpusReportVerb.Create(environment),
+        CorpusTrainClassifierVerb.Quality(environment),
+        CorpusTrainClassifierVerb.Toxicity(environment),
+        CorpusEvaluateQualityVerb.Create(environment),
+        CorpusTrainLanguageVerb.Create(environment),
         CorpusBuildVerb.CreateWorker(environment),
     };
 

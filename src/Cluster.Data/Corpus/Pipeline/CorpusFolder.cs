@@ -47,6 +47,9 @@ public sealed class CorpusFolder(string root)
     /// <summary>Ids of a partition's documents by their index in the first phase.</summary>
     public string Ids(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".ids");
 
+    /// <summary>The corpus' copy of a model that a stage of the recipe names by a path.</summary>
+    public string Model(string path) => Path.Combine(Root, "models", StableHash.Hash64(path).ToString("x16", CultureInfo.InvariantCulture) + ".bin");
+
     /// <summary>Items of an evaluation set, as they were when the corpus was planned.</summary>
     public string EvaluationSet(string name) => Path.Combine(Root, "evaluation", name + ".json");
 

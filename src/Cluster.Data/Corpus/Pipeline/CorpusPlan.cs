@@ -1,6 +1,7 @@
 using Cluster.Core.Errors;
 using Cluster.Core.Files;
 using Cluster.Core.Runs;
+using Cluster.Data.Corpus.Quality;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
 using Cluster.Data.Corpus.Sources.Files;
@@ -34,6 +35,13 @@ public sealed record CorpusPlan(string RecipeSha256, IReadOnlyList<PlannedSource
         }
 
         AtomicWrite.AllText(folder.Recipe, CurationRecipeJson.Indented(recipe) + "\n");
+        foreach (var path in recipe.Stages.Select(stage => stage.Options).OfType<IModelStage>().Select(stage => stage.Classifier).OfType<string>())
+        {
+            // Loaded first: a missing or damaged one is to be told before anything is fetched.
+            TextClassifier.Load(path);
+            AtomicWrite.AllBytes(folder.Model(path), await File.ReadAllBytesAsync(path, cancellation));
+        }
+
         // Read once: all workers look for the same items, whatever becomes of the file.
         foreach (var set in recipe.Decontamination?.Sets ?? [])
             AtomicWrite.AllText(folder.EvaluationSet(set.Name), RunJson.Document(set.Load()));

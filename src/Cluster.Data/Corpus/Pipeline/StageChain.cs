@@ -17,7 +17,7 @@ internal sealed class StageChain(IReadOnlyList<IDocumentStage> stages, StageTime
     /// <summary>The stages of a recipe; decontamination comes last, on the text that would be trained on.</summary>
     public static StageChain Of(CorpusFolder folder, CurationRecipe recipe, StageTimes? times = null)
     {
-        List<IDocumentStage> stages = [.. recipe.Stages.Select(StageCatalogue.Create)];
+        List<IDocumentStage> stages = [.. recipe.Stages.Select(stage => StageCatalogue.Create(stage, folder.Model))];
         if (recipe.Decontamination is not { } decontamination)
             return new StageChain(stages, times);
         var index = new EvaluationIndex(

@@ -1,17 +1,24 @@
 using Cluster.Core.Errors;
 using Cluster.Data.Corpus.Extraction;
 using Cluster.Data.Corpus.Filters;
+using Cluster.Data.Corpus.Language;
+using Cluster.Data.Corpus.Privacy;
+using Cluster.Data.Corpus.Quality;
 
 namespace Cluster.Data.Corpus.Recipes;
 
 /// <summary>Stages that belong together.</summary>
 public static class CurationPresets
 {
-    /// <summary>For pages of the web: <see cref="FilterPreset.Web"/> after extraction, and the quality formula.</summary>
-    public static IReadOnlyList<StageRecipe> Web { get; } = [.. Beginning, .. Filters(FilterPreset.Web), StageRecipe.Of(QualityFormula.StageName)];
+    /// <summary>For pages of the web in English: main text, language, <see cref="FilterPreset.Web"/>, personal data masked, quality.</summary>
+    public static IReadOnlyList<StageRecipe> Web { get; } =
+        [.. Beginning, StageRecipe.Of(LanguageIdentification.StageName), .. Filters(FilterPreset.Web), .. End];
 
-    /// <summary>For reference documentation and other short entries: <see cref="FilterPreset.ShortForm"/>, which says why.</summary>
-    public static IReadOnlyList<StageRecipe> ShortForm { get; } = [.. Beginning, .. Filters(FilterPreset.ShortForm), StageRecipe.Of(QualityFormula.StageName)];
+    /// <summary>
+    /// For reference documentation and other short entries: <see cref="FilterPreset.ShortForm"/>, which says why. No language is
+    /// identified: of a sentence full of names a model of letters knows little.
+    /// </summary>
+    public static IReadOnlyList<StageRecipe> ShortForm { get; } = [.. Beginning, .. Filters(FilterPreset.ShortForm), .. End];
 
     /// <summary>
     /// What the demo reads with: the least that a text must be, and the quality formula. The entries of the reference documentation are
@@ -22,6 +29,8 @@ public static class CurationPresets
         [StageRecipe.Of(Normalise.StageName), StageRecipe.Of(PlainText.StageName), StageRecipe.Of(QualityFormula.StageName)];
 
     private static IEnumerable<StageRecipe> Beginning => [StageRecipe.Of(MainText.StageName), StageRecipe.Of(Normalise.StageName)];
+
+    private static IEnumerable<StageRecipe> End => [StageRecipe.Of(PersonalData.StageName), StageRecipe.Of(LearnedQuality.StageName)];
 
     /// <summary>The reference documentation of this machine's SDK, as the demo reads it.</summary>
     public static CurationRecipe ReferenceCorpus { get; } = new()

@@ -64,7 +64,7 @@ public sealed record CurationRecipe
         if (!(MaximumFailedShare is >= 0 and <= 1))
             throw new UserErrorException(FormattableString.Invariant($"maximum_failed_share is {MaximumFailedShare}."), "Give a number from 0 to 1.");
         foreach (var stage in Stages)
-            StageCatalogue.Create(stage);
+            StageCatalogue.Validate(stage);
     }
 }
 

@@ -1,11 +1,12 @@
 // Enters: a recipe, a folder, what may be used. Leaves: the corpus there, and its figures. Does not know: the command line.
 
 using System.Diagnostics;
+using Cluster.Cli.Hosting.Local;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Silo.Reports;
 
-namespace Cluster.Cli.Corpora;
+namespace Cluster.Cli.Corpus;
 
 /// <summary>A corpus that was built.</summary>
 /// <param name="Folder">Where it is.</param>
@@ -27,13 +28,21 @@ internal static class CorpusBuild
 {
     public static async Task<CorpusBuildResult> RunAsync(
         string folder, CurationRecipe recipe, int workers, int? processes, long memoryBytes, Action<string> say, CancellationToken cancellation,
-        Action<int>? started = null)
+        Action<int>? started = null, ClusterAddress? cluster = null)
     {
         var start = Stopwatch.GetTimestamp();
         var corpus = new CorpusFolder(folder);
         var resources = new CorpusResources { Workers = processes ?? workers, MemoryBytes = memoryBytes };
+        CorpusSummary? summary;
+        if (cluster is not null)
+        {
+            summary = await new CorpusOnCluster(cluster).RunAsync(folder, recipe, workers, memoryBytes, say, cancellation);
+            return Result(summary);
+        }
+
         var job = await CorpusJob.PrepareAsync(corpus, recipe, resources, progress: say, cancellation: cancellation);
-        if (CorpusSummary.Load(corpus) is not { } summary)
+        summary = CorpusSummary.Load(corpus);
+        if (summary is null)
         {
             if (processes is { } count)
             {
@@ -47,10 +56,15 @@ internal static class CorpusBuild
         }
 
         CorpusPage.Write(corpus, summary);
-        var read = summary.Statistics.Stages[0];
-        return new CorpusBuildResult(
-            corpus.Root, summary.CorpusSha256, read.In, summary.Documents, read.BytesIn, summary.Bytes, summary.Partitions, summary.FailedShare,
-            Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 1), summary.Statistics.Stages);
+        return Result(summary);
+
+        CorpusBuildResult Result(CorpusSummary made)
+        {
+            var read = made.Statistics.Stages[0];
+            return new CorpusBuildResult(
+                corpus.Root, made.CorpusSha256, read.In, made.Documents, read.BytesIn, made.Bytes, made.Partitions, made.FailedShare,
+                Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 1), made.Statistics.Stages);
+        }
 
         void Report(CorpusBuildProgress progress) => say($"{progress.Phase}: {progress.Done} of {progress.Units}");
     }

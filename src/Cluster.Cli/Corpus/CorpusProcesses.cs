@@ -7,7 +7,7 @@ using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus.Pipeline;
 
-namespace Cluster.Cli.Corpora;
+namespace Cluster.Cli.Corpus;
 
 /// <summary>
 /// Several processes of this program on one corpus, each with one unit at a time. A worker that dies is replaced and its unit given out

@@ -5,7 +5,7 @@ using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus.Pipeline;
 
-namespace Cluster.Cli.Corpora;
+namespace Cluster.Cli.Corpus;
 
 /// <summary>What a worker answers.</summary>
 /// <param name="What">What is wrong, if something is.</param>
