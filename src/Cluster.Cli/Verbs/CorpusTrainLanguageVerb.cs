@@ -5,6 +5,7 @@ using Cluster.Cli.Rendering;
 using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus.Language;
+using Spectre.Console;
 
 namespace Cluster.Cli.Verbs;
 

@@ -36,7 +36,8 @@ internal enum WordKind : byte
 /// <param name="To">Index after its last visible character; <paramref name="From"/> if it is blank.</param>
 /// <param name="FirstWord">Index of its first word or symbol.</param>
 /// <param name="Words">Words and symbols.</param>
-/// <param name="Hash">Of its words and their places: lines that differ in the kind of their white space, or at their ends, are equal.</param>
+/// <param name="Hash">Of its words and their places: lines that differ in the kind of their white space, or at their ends, are
+/// equal.</param>
 internal readonly record struct TextLine(int Start, int Length, int From, int To, int FirstWord, int Words, ulong Hash)
 {
     public bool IsBlank => From == To;

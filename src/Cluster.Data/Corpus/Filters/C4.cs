@@ -5,8 +5,8 @@ using Cluster.Core.Errors;
 namespace Cluster.Data.Corpus.Filters;
 
 /// <summary>
-/// Rules of <see cref="C4"/>, by default those of Raffel et al. 2020, "Exploring the limits of transfer learning with a unified text-to-text
-/// transformer", section 2.2, and of its published code.
+/// Rules of <see cref="C4"/>, by default those of Raffel et al. 2020, "Exploring the limits of transfer learning with a unified
+/// text-to-text transformer", section 2.2, and of its published code.
 /// </summary>
 public sealed record C4Options
 {
@@ -61,7 +61,8 @@ public sealed class C4(C4Options? options = null) : IDocumentStage
     public const string StageName = "c4";
 
     private static readonly SearchValues<string> s_policies = SearchValues.Create(
-        ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"], StringComparison.OrdinalIgnoreCase);
+        ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"],
+        StringComparison.OrdinalIgnoreCase);
 
     // Single-string values: vectorised, unlike IndexOf that ignores case.
     private static readonly SearchValues<string> s_lorem = SearchValues.Create(["lorem ipsum"], StringComparison.OrdinalIgnoreCase);
@@ -141,7 +142,8 @@ public sealed class C4(C4Options? options = null) : IDocumentStage
         return !(words < _options.MinimumWordsPerLine) && !(longest > _options.MaximumWordLength);
     }
 
-    private static bool EndsWell(ReadOnlySpan<char> line) => !line.IsEmpty && line[^1] is '.' or '?' or '!' or '"' or '\'' && !line.EndsWith("...");
+    private static bool EndsWell(ReadOnlySpan<char> line) => !line.IsEmpty && line[^1] is '.' or '?' or '!' or '"' or '\''
+        && !line.EndsWith("...");
 
     private static ReadOnlySpan<char> WithoutCitations(ReadOnlySpan<char> line)
     {

@@ -9,10 +9,12 @@ public sealed record EncodingDamageOptions
     /// <summary>Greatest share of the visible characters that are U+FFFD: bytes that were no text.</summary>
     public double? MaximumReplacements { get; init; } = 0.01;
 
-    /// <summary>Greatest share of the visible characters in sequences that UTF-8 leaves when read as Windows-1252 or Latin-1 ("Ã©", "â€™").</summary>
+    /// <summary>Greatest share of the visible characters in sequences that UTF-8 leaves when read as Windows-1252 or Latin-1 ("Ã©",
+    /// "â€™").</summary>
     public double? MaximumMojibake { get; init; } = 0.005;
 
-    /// <summary>Greatest share of the visible characters that are control characters (other than tab and line end) or private or unassigned ones.</summary>
+    /// <summary>Greatest share of the visible characters that are control characters (other than tab and line end) or private or
+    /// unassigned ones.</summary>
     public double? MaximumControls { get; init; } = 0.005;
 
     /// <summary>Returns the options if all are in range.</summary>
@@ -27,9 +29,9 @@ public sealed record EncodingDamageOptions
 }
 
 /// <summary>
-/// Text that went through the wrong decoder. A sequence is mojibake if its characters, taken back to bytes by Windows-1252 (Latin-1 where that
-/// has no character), are one UTF-8 sequence of two bytes (leads C2–C5, CE–D1: Latin, Greek, Cyrillic) or three bytes (leads E0–EF). Such
-/// sequences can be meant ("É»" at the end of a French quotation is not among the leads; "Â°" is), hence a share and not one find.
+/// Text that went through the wrong decoder. A sequence is mojibake if its characters, taken back to bytes by Windows-1252 (Latin-1 where
+/// that has no character), are one UTF-8 sequence of two bytes (leads C2–C5, CE–D1: Latin, Greek, Cyrillic) or three bytes (leads E0–EF).
+/// Such sequences can be meant ("É»" at the end of a French quotation is not among the leads; "Â°" is), hence a share and not one find.
 /// </summary>
 /// <param name="options">The limits.</param>
 /// <exception cref="UserErrorException">A limit is out of range.</exception>

@@ -13,16 +13,18 @@ public sealed record FilterPreset
     /// <summary>
     /// For reference documentation and other short entries. Each difference from <see cref="Web"/> and why:
     /// <list type="bullet">
-    /// <item>gopher-quality: no least number of words, because an entry of one sentence is whole; no stop words, because a sentence of ten words
-    /// may have none of eight; words of up to 16 characters on average, because names such as System.Collections.Generic are one word; half of
-    /// the words with a letter, because signatures and code are rich in signs; up to 0.3 number signs or ellipses a word, because each member
-    /// has a heading of Markdown; no limit on bullets, because an enumeration is a list.</item>
-    /// <item>gopher-repetition: no limits on n-grams, because in a short entry the name that it explains is what repeats; those on lines and
-    /// paragraphs stay.</item>
-    /// <item>c4: left out, because headings, parameter lists and signatures end without punctuation and braces are what the text is about.</item>
-    /// <item>fineweb: left out, because short lines and lines without punctuation are the form of an entry; its limit on repeated lines is too
-    /// narrow for overloads that share a sentence, and gopher-repetition keeps watch over those.</item>
-    /// <item>markup-left: no limit on lines of script, because examples are code; tags and character references left over are damage here too.</item>
+    /// <item>gopher-quality: no least number of words, because an entry of one sentence is whole; no stop words, because a sentence of ten
+    /// words may have none of eight; words of up to 16 characters on average, because names such as System.Collections.Generic are one
+    /// word; half of the words with a letter, because signatures and code are rich in signs; up to 0.3 number signs or ellipses a word,
+    /// because each member has a heading of Markdown; no limit on bullets, because an enumeration is a list.</item>
+    /// <item>gopher-repetition: no limits on n-grams, because in a short entry the name that it explains is what repeats; those on lines
+    /// and paragraphs stay.</item>
+    /// <item>c4: left out, because headings, parameter lists and signatures end without punctuation and braces are what the text is
+    /// about.</item>
+    /// <item>fineweb: left out, because short lines and lines without punctuation are the form of an entry; its limit on repeated lines is
+    /// too narrow for overloads that share a sentence, and gopher-repetition keeps watch over those.</item>
+    /// <item>markup-left: no limit on lines of script, because examples are code; tags and character references left over are damage here
+    /// too.</item>
     /// </list>
     /// </summary>
     public static FilterPreset ShortForm { get; } = new()

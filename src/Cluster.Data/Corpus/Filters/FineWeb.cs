@@ -4,8 +4,8 @@ using Cluster.Core.Errors;
 namespace Cluster.Data.Corpus.Filters;
 
 /// <summary>
-/// Limits of <see cref="FineWeb"/>, by default those of Penedo et al. 2024, "The FineWeb datasets: decanting the web for the finest text data at
-/// scale", section 3.5, and of its published code. A limit of null turns its rule off.
+/// Limits of <see cref="FineWeb"/>, by default those of Penedo et al. 2024, "The FineWeb datasets: decanting the web for the finest text
+/// data at scale", section 3.5, and of its published code. A limit of null turns its rule off.
 /// </summary>
 public sealed record FineWebOptions
 {
@@ -38,8 +38,8 @@ public sealed record FineWebOptions
 }
 
 /// <summary>
-/// FineWeb's own rules: punctuated lines, short lines, repeated lines, lists. Counts are those of datatrove's filter of the same name, but the
-/// blanks at the end of a line do not hide its punctuation.
+/// FineWeb's own rules: punctuated lines, short lines, repeated lines, lists. Counts are those of datatrove's filter of the same name, but
+/// the blanks at the end of a line do not hide its punctuation.
 /// </summary>
 /// <param name="options">The limits.</param>
 /// <exception cref="UserErrorException">A limit is out of range.</exception>
@@ -81,7 +81,8 @@ public sealed class FineWeb(FineWebOptions? options = null) : IDocumentStage
             return reason;
         var lineFeeds = view.Lines.Length - (text[^1] == '\n' ? 0 : 1);
         var (_, repeated) = GopherRepetition.DuplicateLines(view);
-        return Rule.Above("duplicate_line_characters", repeated / (double)(text.Length - lineFeeds), _options.MaximumDuplicateLineCharacters)
+        return Rule.Above("duplicate_line_characters", repeated / (double)(text.Length - lineFeeds),
+            _options.MaximumDuplicateLineCharacters)
             ?? Rule.Above("line_feeds", lineFeeds / (double)view.Words.Length, _options.MaximumLineFeedsPerWord);
     }
 }

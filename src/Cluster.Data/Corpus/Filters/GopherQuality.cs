@@ -3,8 +3,8 @@ using Cluster.Core.Errors;
 namespace Cluster.Data.Corpus.Filters;
 
 /// <summary>
-/// Limits of <see cref="GopherQuality"/>, by default those of Rae et al. 2021, "Scaling language models: methods, analysis and insights from
-/// training Gopher", appendix A.1.1 ("quality filtering"). A limit of null turns its rule off.
+/// Limits of <see cref="GopherQuality"/>, by default those of Rae et al. 2021, "Scaling language models: methods, analysis and insights
+/// from training Gopher", appendix A.1.1 ("quality filtering"). A limit of null turns its rule off.
 /// </summary>
 public sealed record GopherQualityOptions
 {
@@ -35,7 +35,8 @@ public sealed record GopherQualityOptions
     /// <summary>Fewest of <see cref="StopWords"/> that occur. Paper: 2.</summary>
     public int? MinimumStopWords { get; init; } = 2;
 
-    /// <summary>The paper's stop words, compared as they are written there, in lower case. Another language has its own; at most 64.</summary>
+    /// <summary>The paper's stop words, compared as they are written there, in lower case. Another language has its own; at most
+    /// 64.</summary>
     public IReadOnlyList<string> StopWords { get; init; } = ["the", "be", "to", "of", "and", "that", "have", "with"];
 
     /// <summary>Returns the options if all are in range.</summary>
@@ -59,9 +60,9 @@ public sealed record GopherQualityOptions
 }
 
 /// <summary>
-/// Gopher's quality rules: length, word lengths, symbols, bullets, ellipses, words with letters, stop words. Where the paper is vague, counts
-/// are those of datatrove's filter of the same name: words and symbols as <see cref="TextView"/> finds them, length and mean over the words
-/// that are not symbols, blank lines among the lines. Made for languages that put spaces between words.
+/// Gopher's quality rules: length, word lengths, symbols, bullets, ellipses, words with letters, stop words. Where the paper is vague,
+/// counts are those of datatrove's filter of the same name: words and symbols as <see cref="TextView"/> finds them, length and mean over
+/// the words that are not symbols, blank lines among the lines. Made for languages that put spaces between words.
 /// </summary>
 /// <param name="options">The limits.</param>
 /// <exception cref="UserErrorException">A limit is out of range.</exception>
@@ -71,7 +72,8 @@ public sealed class GopherQuality(GopherQualityOptions? options = null) : IDocum
     public const string StageName = "gopher-quality";
 
     private readonly GopherQualityOptions _options = (options ?? new()).Validate();
-    private readonly ulong[] _stopWords = [.. (options ?? new()).StopWords.Distinct(StringComparer.Ordinal).Select(word => TextView.HashOf(word))];
+    private readonly ulong[] _stopWords =
+        [.. (options ?? new()).StopWords.Distinct(StringComparer.Ordinal).Select(word => TextView.HashOf(word))];
 
     /// <inheritdoc/>
     public string Name => StageName;

@@ -21,16 +21,18 @@ public sealed record GopherRepetitionOptions
     /// <summary>Greatest share of the characters that are in such paragraphs. Paper: 0.20.</summary>
     public double? MaximumDuplicateParagraphCharacters { get; init; } = 0.20;
 
-    /// <summary>Greatest share of the characters in the most frequent n-gram, by n from 1 to 20. Paper: 2: 0.20, 3: 0.18, 4: 0.16.</summary>
+    /// <summary>Greatest share of the characters in the most frequent n-gram, by n from 1 to 20. Paper: 2: 0.20, 3: 0.18, 4:
+    /// 0.16.</summary>
     public ImmutableSortedDictionary<int, double> MaximumTopNgram { get; init; } =
         ImmutableSortedDictionary.CreateRange<int, double>([new(2, 0.20), new(3, 0.18), new(4, 0.16)]);
 
     /// <summary>
-    /// Greatest share of the characters in n-grams that repeat an earlier one, by n from 1 to 20. Paper: 5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12,
-    /// 9: 0.11, 10: 0.10.
+    /// Greatest share of the characters in n-grams that repeat an earlier one, by n from 1 to 20. Paper: 5: 0.15, 6: 0.14, 7: 0.13, 8:
+    /// 0.12, 9: 0.11, 10: 0.10.
     /// </summary>
     public ImmutableSortedDictionary<int, double> MaximumDuplicateNgrams { get; init; } =
-        ImmutableSortedDictionary.CreateRange<int, double>([new(5, 0.15), new(6, 0.14), new(7, 0.13), new(8, 0.12), new(9, 0.11), new(10, 0.10)]);
+        ImmutableSortedDictionary.CreateRange<int, double>(
+            [new(5, 0.15), new(6, 0.14), new(7, 0.13), new(8, 0.12), new(9, 0.11), new(10, 0.10)]);
 
     /// <summary>Returns the options if all are in range.</summary>
     /// <exception cref="UserErrorException">One is not; the message names it.</exception>
@@ -41,12 +43,14 @@ public sealed record GopherRepetitionOptions
         Rule.CheckShare(stage, "maximum_duplicate_paragraphs", MaximumDuplicateParagraphs);
         Rule.CheckShare(stage, "maximum_duplicate_line_characters", MaximumDuplicateLineCharacters);
         Rule.CheckShare(stage, "maximum_duplicate_paragraph_characters", MaximumDuplicateParagraphCharacters);
-        foreach (var (field, limits) in new[] { ("maximum_top_ngram", MaximumTopNgram), ("maximum_duplicate_ngrams", MaximumDuplicateNgrams) })
+        foreach (var (field, limits) in new[]
+            { ("maximum_top_ngram", MaximumTopNgram), ("maximum_duplicate_ngrams", MaximumDuplicateNgrams) })
         {
             foreach (var (n, limit) in limits)
             {
                 if (n is < 1 or > 20)
-                    throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} has an entry for n = {n}."), "Give n from 1 to 20.");
+                    throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} has an entry for n = {n}."),
+                        "Give n from 1 to 20.");
                 Rule.CheckShare(stage, field, limit);
             }
         }
@@ -57,9 +61,10 @@ public sealed record GopherRepetitionOptions
 
 /// <summary>
 /// Gopher's repetition rules. Where the paper is vague, the counts are those of datatrove's filter of the same name: words and symbols make
-/// the n-grams; the most frequent n-gram (of equals the one that is so first) counts with the spaces between its words; a repeated n-gram counts without
-/// them and is skipped as a whole, so that no character counts twice; all are shares of the whole text. Other than there, an n-gram that
-/// occurs once repeats nothing (which tells only in texts of fewer than about 25 words), and lines are compared without their outer blanks.
+/// the n-grams; the most frequent n-gram (of equals the one that is so first) counts with the spaces between its words; a repeated n-gram
+/// counts without them and is skipped as a whole, so that no character counts twice; all are shares of the whole text. Other than there,
+/// an n-gram that occurs once repeats nothing (which tells only in texts of fewer than about 25 words), and lines are compared without
+/// the blanks at their ends.
 /// </summary>
 /// <param name="options">The limits.</param>
 /// <exception cref="UserErrorException">A limit is out of range.</exception>
@@ -76,7 +81,8 @@ public sealed class GopherRepetition(GopherRepetitionOptions? options = null) : 
         [.. (options ?? new()).MaximumTopNgram.Select(pair => (pair.Key, pair.Value, FormattableString.Invariant($"top_{pair.Key}_gram")))];
 
     private readonly (int N, double Limit, string Rule)[] _duplicate =
-        [.. (options ?? new()).MaximumDuplicateNgrams.Select(pair => (pair.Key, pair.Value, FormattableString.Invariant($"duplicate_{pair.Key}_grams")))];
+        [.. (options ?? new()).MaximumDuplicateNgrams.Select(pair =>
+            (pair.Key, pair.Value, FormattableString.Invariant($"duplicate_{pair.Key}_grams")))];
 
     /// <inheritdoc/>
     public string Name => StageName;
@@ -101,7 +107,8 @@ public sealed class GopherRepetition(GopherRepetitionOptions? options = null) : 
         }
 
         if ((Rule.Above("duplicate_paragraphs", repeated / (double)paragraphs.Length, _options.MaximumDuplicateParagraphs)
-            ?? Rule.Above("duplicate_paragraph_characters", repeatedCharacters / characters, _options.MaximumDuplicateParagraphCharacters)) is { } first)
+            ?? Rule.Above("duplicate_paragraph_characters", repeatedCharacters / characters,
+                _options.MaximumDuplicateParagraphCharacters)) is { } first)
             return first;
 
         (repeated, repeatedCharacters) = DuplicateLines(view);

@@ -53,7 +53,8 @@ public sealed class MarkupLeft(MarkupLeftOptions? options = null) : IDocumentSta
     private static readonly SearchValues<char> s_starts = SearchValues.Create("<&");
 
     private static readonly SearchValues<string> s_script = SearchValues.Create(
-        ["function(", "function (", "document.", "window.", "var ", "return ", "=>", "px;", "color:", "margin:", "padding:", "font-", "$(", "!important"],
+        ["function(", "function (", "document.", "window.", "var ", "return ", "=>", "px;", "color:", "margin:", "padding:", "font-", "$(",
+            "!important"],
         StringComparison.Ordinal);
 
     private readonly MarkupLeftOptions _options = (options ?? new()).Validate();
@@ -71,7 +72,8 @@ public sealed class MarkupLeft(MarkupLeftOptions? options = null) : IDocumentSta
         double words = view.Words.Length;
         return Rule.Outcome(document, Rule.Above("tags", tags / words, _options.MaximumTagsPerWord)
             ?? Rule.Above("entities", entities / words, _options.MaximumEntitiesPerWord)
-            ?? (_options.MaximumScriptLines is null ? null : Rule.Above("script_lines", ScriptLines(view) / (double)view.VisibleLines, _options.MaximumScriptLines)));
+            ?? (_options.MaximumScriptLines is null ? null : Rule.Above("script_lines", ScriptLines(view) / (double)view.VisibleLines,
+                _options.MaximumScriptLines)));
     }
 
     private static (int Tags, int Entities) Count(ReadOnlySpan<char> text)
@@ -100,7 +102,8 @@ public sealed class MarkupLeft(MarkupLeftOptions? options = null) : IDocumentSta
         var length = 0;
         while (length < text.Length && length < LongestName && char.IsAsciiLetterOrDigit(text[length]))
             length++;
-        return length > 0 && length < text.Length && (text[length] is '>' or '/' || char.IsWhiteSpace(text[length])) && s_tags.Contains(text[..length]);
+        return length > 0 && length < text.Length && (text[length] is '>' or '/' || char.IsWhiteSpace(text[length]))
+            && s_tags.Contains(text[..length]);
     }
 
     private static bool IsEntity(ReadOnlySpan<char> text)

@@ -42,7 +42,8 @@ public sealed class PlainText(PlainTextOptions? options = null) : IDocumentStage
     /// <summary>The name that recipes use.</summary>
     public const string StageName = "plain-text";
 
-    // Of a UTF-16 unit: 0 white space, 1 another visible one, 2 a letter, digit or mark. Units beyond the basic plane (rare scripts, emoji) count as letters.
+    // Of a UTF-16 unit: 0 white space, 1 another visible one, 2 a letter, digit or mark. Units beyond the basic plane (rare scripts,
+    // emoji) count as letters.
     private static readonly byte[] s_kinds = [.. Enumerable.Range(0, 1 << 16).Select(c => Kind((char)c))];
 
     private readonly PlainTextOptions _options = (options ?? new()).Validate();

@@ -20,7 +20,8 @@ internal static class Rule
     public static void CheckShare(string stage, string field, double? limit)
     {
         if (limit is not (null or (>= 0 and <= 1)))
-            throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} is {limit}."), "Give a share from 0 to 1, or null to turn the rule off.");
+            throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} is {limit}."),
+                "Give a share from 0 to 1, or null to turn the rule off.");
     }
 
     /// <summary>Refuses a limit below zero or not finite.</summary>
@@ -28,6 +29,7 @@ internal static class Rule
     public static void CheckNonNegative(string stage, string field, double? limit)
     {
         if (limit is { } value && !(value >= 0 && double.IsFinite(value)))
-            throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} is {limit}."), "Give 0 or more, or null to turn the rule off.");
+            throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} is {limit}."),
+                "Give 0 or more, or null to turn the rule off.");
     }
 }

@@ -27,7 +27,8 @@ internal static class Sentences
         return count;
     }
 
-    /// <summary>The length of the first sentence, with the blanks after it; of a line without an end, all of it; 0 for an empty one.</summary>
+    /// <summary>The length of the first sentence, with the blanks after it; of a line without an end, all of it; 0 for an empty
+    /// one.</summary>
     private static int Next(ReadOnlySpan<char> text)
     {
         var from = 0;

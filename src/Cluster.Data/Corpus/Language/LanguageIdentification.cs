@@ -8,7 +8,8 @@ public sealed record LanguageOptions
     /// <summary>ISO 639-1 codes to keep; empty keeps all.</summary>
     public IReadOnlyList<string> Languages { get; init; } = ["en"];
 
-    /// <summary>Least probability of the identified language, in [0, 1]. FineWeb (Penedo et al. 2024) and CCNet (Wenzek et al. 2020) use 0.65 and 0.5.</summary>
+    /// <summary>Least probability of the identified language, in [0, 1]. FineWeb (Penedo et al. 2024) and CCNet (Wenzek et al. 2020) use
+    /// 0.65 and 0.5.</summary>
     public double MinimumProbability { get; init; } = 0.65;
 
     /// <summary>Keep a document of which no language can be told (code without words, a table of numbers).</summary>

@@ -12,7 +12,8 @@ namespace Cluster.Data.Corpus.Language;
 
 /// <summary>The language of a text.</summary>
 /// <param name="Code">ISO 639-1; "und" (undetermined) for a text without letters or in a script that is not known.</param>
-/// <param name="Probability">In [0, 1]: the script's share of the letters, times the model's probability where several languages share the script.</param>
+/// <param name="Probability">In [0, 1]: the script's share of the letters, times the model's probability where several languages share the
+/// script.</param>
 public readonly record struct LanguageGuess(string Code, double Probability)
 {
     /// <summary>No language can be told.</summary>
@@ -27,13 +28,14 @@ public readonly record struct LanguageGuess(string Code, double Probability)
 /// <param name="TrainedOn">Characters of training text by language.</param>
 /// <param name="HeldOutAccuracy">Share of the held-out samples that were told right, in [0, 1].</param>
 public sealed record LanguageModelHeader(
-    IReadOnlyList<string> Languages, int Bits, double Scale, IReadOnlyList<double> Biases, IReadOnlyList<long> TrainedOn, double HeldOutAccuracy);
+    IReadOnlyList<string> Languages, int Bits, double Scale, IReadOnlyList<double> Biases, IReadOnlyList<long> TrainedOn,
+        double HeldOutAccuracy);
 
 /// <summary>
-/// Languages by script where a script has one language here (ja, ko, zh, ar, el, he, th; hi for Devanagari), and among those of the Latin and
-/// Cyrillic scripts by a softmax regression on the mean of hashed character n-grams (n from 1 to 5; after Joulin et al. 2017, "Bag of tricks for efficient
-/// text classification", without its hidden layer). Weights are 8-bit integers and sums are integers, so that every machine gives the same
-/// answer.
+/// Languages by script where a script has one language here (ja, ko, zh, ar, el, he, th; hi for Devanagari), and among those of the Latin
+/// and Cyrillic scripts by a softmax regression on the mean of hashed character n-grams (n from 1 to 5; after Joulin et al. 2017, "Bag of
+/// tricks for efficient text classification", without its hidden layer). Weights are 8-bit integers and sums are integers, so that every
+/// machine gives the same answer.
 /// </summary>
 public sealed class LanguageModel
 {
@@ -74,7 +76,8 @@ public sealed class LanguageModel
     public LanguageModelHeader Header { get; }
 
     /// <summary>The languages it can name, those of the scripts included.</summary>
-    public IReadOnlySet<string> Known => field ??= Header.Languages.Concat(["ja", "ko", "zh", "ar", "el", "he", "th", "hi"]).ToHashSet(StringComparer.Ordinal);
+    public IReadOnlySet<string> Known =>
+        field ??= Header.Languages.Concat(["ja", "ko", "zh", "ar", "el", "he", "th", "hi"]).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>The most likely language of a text.</summary>
     public LanguageGuess Identify(ReadOnlySpan<char> text)
@@ -121,7 +124,8 @@ public sealed class LanguageModel
             return new LanguageGuess(LanguageGuess.Undetermined, 0);
         double all = letters;
         int latin = counts[(int)Script.Latin], cyrillic = counts[(int)Script.Cyrillic];
-        int japanese = counts[(int)Script.Kana] + counts[(int)Script.Han], arabic = counts[(int)Script.Arabic] + counts[(int)Script.ArabicElsewhere];
+        int japanese = counts[(int)Script.Kana] + counts[(int)Script.Han],
+            arabic = counts[(int)Script.Arabic] + counts[(int)Script.ArabicElsewhere];
         var most = 0;
         for (var s = 1; s < counts.Length; s++)
             most = Math.Max(most, s == (int)Script.Kana || s == (int)Script.Han ? japanese : s == (int)Script.Arabic ? arabic : counts[s]);
@@ -131,7 +135,8 @@ public sealed class LanguageModel
         if (most == japanese)
             return new LanguageGuess(counts[(int)Script.Kana] >= japanese * 0.1 ? "ja" : "zh", japanese / all);
         if (most == arabic)
-            return new LanguageGuess(counts[(int)Script.ArabicElsewhere] >= arabic * 0.02 ? LanguageGuess.Undetermined : "ar", arabic / all);
+            return new LanguageGuess(counts[(int)Script.ArabicElsewhere] >= arabic * 0.02 ? LanguageGuess.Undetermined : "ar",
+                arabic / all);
         var code = most == counts[(int)Script.Hangul] ? "ko" : most == counts[(int)Script.Greek] ? "el" : most == counts[(int)Script.Hebrew] ? "he"
             : most == counts[(int)Script.Thai] ? "th" : most == counts[(int)Script.Devanagari] ? "hi" : LanguageGuess.Undetermined;
         return new LanguageGuess(code, most / all);
@@ -165,7 +170,8 @@ public sealed class LanguageModel
             var letters = 0;
             for (var s = 1; s < counts.Length; s++)
                 letters += counts[s];
-            return new LanguageGuess(Header.Languages[best], counts[(int)(cyrillic ? Script.Cyrillic : Script.Latin)] / (double)letters / sum);
+            return new LanguageGuess(Header.Languages[best],
+                counts[(int)(cyrillic ? Script.Cyrillic : Script.Latin)] / (double)letters / sum);
         }
         finally
         {
@@ -209,7 +215,8 @@ public sealed class LanguageModel
         }
     }
 
-    /// <summary>Writes the model: a line, a JSON header with its length before it, the weights of each bucket; all but the line in Brotli.</summary>
+    /// <summary>Writes the model: a line, a JSON header with its length before it, the weights of each bucket; all but the line in
+    /// Brotli.</summary>
     /// <exception cref="UserErrorException">The file cannot be written.</exception>
     public void Save(string path)
     {
@@ -246,7 +253,8 @@ public sealed class LanguageModel
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UserErrorException($"The language model {path} cannot be read ({error.Message.TrimEnd('.')}).", "Give a file that `corpus train-language` wrote.", error);
+            throw new UserErrorException($"The language model {path} cannot be read ({error.Message.TrimEnd('.')}).",
+                "Give a file that `corpus train-language` wrote.", error);
         }
     }
 
@@ -267,7 +275,8 @@ public sealed class LanguageModel
             var json = new byte[size];
             unpacked.ReadExactly(json);
             var header = RunJson.Parse<LanguageModelHeader>(Encoding.UTF8.GetString(json), source);
-            if (header.Languages is not { Count: > 0 and <= Lanes } || header.Bits is < 8 or > 20 || header.Biases?.Count != header.Languages.Count
+            if (header.Languages is not { Count: > 0 and <= Lanes } || header.Bits is < 8 or > 20
+                || header.Biases?.Count != header.Languages.Count
                 || !double.IsFinite(header.Scale) || !header.Biases.All(double.IsFinite))
                 throw new InvalidDataException("its header is out of range");
             var weights = new sbyte[(1 << header.Bits) * Lanes];
@@ -283,7 +292,8 @@ public sealed class LanguageModel
         }
         catch (Exception error) when (error is InvalidDataException or EndOfStreamException or InvalidOperationException)
         {
-            throw new UserErrorException($"{source} is no language model ({error.Message.TrimEnd('.')}).", "Give a file that `corpus train-language` wrote.", error);
+            throw new UserErrorException($"{source} is no language model ({error.Message.TrimEnd('.')}).",
+                "Give a file that `corpus train-language` wrote.", error);
         }
     }
 }

@@ -54,8 +54,10 @@ public static class LanguageTrainer
     public static (LanguageModel Model, IReadOnlyList<LanguageAccuracy> HeldOut) Train(
         IReadOnlyDictionary<string, IReadOnlyList<string>> texts, LanguageTrainerOptions options, CancellationToken cancellation = default)
     {
-        if (options.Bits is < 10 or > 18 || options.SamplesPerPass < 1 || options.Passes < 1 || options.ShortestSample < 10 || options.HeldOutOf < 2)
-            throw new UserErrorException("The options of the training are out of range.", "Give bits from 10 to 18, and at least one sample and one pass.");
+        if (options.Bits is < 10 or > 18 || options.SamplesPerPass < 1 || options.Passes < 1 || options.ShortestSample < 10
+            || options.HeldOutOf < 2)
+            throw new UserErrorException("The options of the training are out of range.",
+                "Give bits from 10 to 18, and at least one sample and one pass.");
         string[] languages = [.. texts.Keys.Order(StringComparer.Ordinal)];
         if (languages.Length is < 2 or > LanguageModel.Lanes)
             throw new UserErrorException($"There is text in {languages.Length} languages.", $"Give 2 to {LanguageModel.Lanes}.");
@@ -66,7 +68,8 @@ public static class LanguageTrainer
             train[l] = [.. texts[languages[l]].Where(text => !IsHeldOut(text, options.HeldOutOf))];
             heldOut[l] = [.. texts[languages[l]].Where(text => IsHeldOut(text, options.HeldOutOf))];
             if (train[l].Count < FewestParagraphs)
-                throw new UserErrorException($"{languages[l]} has {train[l].Count} paragraphs to learn from.", FormattableString.Invariant($"Give at least {FewestParagraphs}."));
+                throw new UserErrorException($"{languages[l]} has {train[l].Count} paragraphs to learn from.",
+                    FormattableString.Invariant($"Give at least {FewestParagraphs}."));
         }
 
         var (weights, biases) = Fit(train, options, cancellation);
@@ -78,7 +81,8 @@ public static class LanguageTrainer
 
     private static bool IsHeldOut(string text, int of) => StableHash.Hash64(text) % (ulong)of == 0;
 
-    private static (float[] Weights, float[] Biases) Fit(List<string>[] train, LanguageTrainerOptions options, CancellationToken cancellation)
+    private static (float[] Weights, float[] Biases) Fit(List<string>[] train, LanguageTrainerOptions options,
+        CancellationToken cancellation)
     {
         const int lanes = LanguageModel.Lanes;
         var languages = train.Length;
@@ -90,7 +94,8 @@ public static class LanguageTrainer
         var buckets = new int[(longest + 2) * LetterGrams.LongestGram];
         var logits = new float[lanes];
         var gradient = new float[lanes];
-        KeyedPermutation[] orders = [.. Enumerable.Range(0, languages).Select(l => new KeyedPermutation(new CounterRandom(options.Seed, RandomPurpose.SampleOrder, (ulong)l), train[l].Count))];
+        KeyedPermutation[] orders = [.. Enumerable.Range(0, languages).Select(l =>
+            new KeyedPermutation(new CounterRandom(options.Seed, RandomPurpose.SampleOrder, (ulong)l), train[l].Count))];
         var lengths = new CounterRandom(options.Seed, RandomPurpose.SampleOrder, ulong.MaxValue);
         var total = (long)options.Passes * options.SamplesPerPass;
         for (long s = 0; s < total; s++)
@@ -102,7 +107,8 @@ public static class LanguageTrainer
             {
                 var text = train[l][(int)orders[l][s % train[l].Count]].AsSpan();
                 var random = lengths.UInt64((ulong)(s * languages + l));
-                var length = (int)Math.Min((ulong)text.Length, (ulong)options.ShortestSample + random % (ulong)(longest - options.ShortestSample));
+                var length = (int)Math.Min((ulong)text.Length,
+                    (ulong)options.ShortestSample + random % (ulong)(longest - options.ShortestSample));
                 var start = (int)((random >> 32) % (ulong)(text.Length - length + 1));
                 var characters = LetterGrams.Fold(text.Slice(start, length), folded);
                 var count = LetterGrams.Buckets(folded.AsSpan(0, characters), options.Bits, buckets);
@@ -115,7 +121,8 @@ public static class LanguageTrainer
     }
 
     private static void Step(
-        ReadOnlySpan<int> buckets, int language, int languages, float rate, float[] weights, float[] squares, float[] biases, float[] logits, float[] gradient)
+        ReadOnlySpan<int> buckets, int language, int languages, float rate, float[] weights, float[] squares, float[] biases,
+            float[] logits, float[] gradient)
     {
         const int lanes = LanguageModel.Lanes;
         logits.AsSpan().Clear();
@@ -168,14 +175,16 @@ public static class LanguageTrainer
         var scale = most / 127.0;
         sbyte[] small = [.. weights.Select(w => (sbyte)Math.Clamp(Math.Round(w / scale), -127, 127))];
         return new Quantised(
-            new LanguageModelHeader(languages, bits, scale, [.. biases.Take(languages.Length).Select(b => (double)b)], [.. train.Select(list => list.Sum(text => (long)text.Length))], 0),
+            new LanguageModelHeader(languages, bits, scale, [.. biases.Take(languages.Length).Select(b => (double)b)],
+                [.. train.Select(list => list.Sum(text => (long)text.Length))], 0),
             small);
     }
 
     private static List<LanguageAccuracy> Measure(Quantised quantised, string[] languages, List<string>[] heldOut)
     {
         var model = new LanguageModel(quantised.Header, quantised.Weights);
-        return [.. languages.Select((language, l) => new LanguageAccuracy(language, heldOut[l].Count, heldOut[l].Count(text => model.Identify(text).Code == language)))];
+        return [.. languages.Select((language, l) =>
+            new LanguageAccuracy(language, heldOut[l].Count, heldOut[l].Count(text => model.Identify(text).Code == language)))];
     }
 
     private sealed record Quantised(LanguageModelHeader Header, sbyte[] Weights);

@@ -63,7 +63,8 @@ internal static class Cards
             13 => digits[0] == 4 || IsMaestro(four),
             14 => two is 36 or 38 or 39 || three is >= 300 and <= 305 || IsMaestro(four),
             15 => two is 34 or 37 || IsMaestro(four),
-            16 => digits[0] == 4 || two is >= 51 and <= 55 || four is >= 2221 and <= 2720 || IsSixteenToNineteen(two, three, four) || IsMaestro(four),
+            16 => digits[0] == 4 || two is >= 51 and <= 55 || four is >= 2221 and <= 2720 || IsSixteenToNineteen(two, three, four)
+                || IsMaestro(four),
             17 or 18 => IsSixteenToNineteen(two, three, four) || IsMaestro(four),
             _ => digits[0] == 4 || IsSixteenToNineteen(two, three, four) || IsMaestro(four),
         };

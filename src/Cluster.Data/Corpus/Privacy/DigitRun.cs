@@ -56,7 +56,8 @@ internal readonly ref struct DigitRun
     /// <summary>Index after the last digit of a group.</summary>
     public int End(int group) => _groups[group].Start + _groups[group].Length;
 
-    /// <summary>Whether the first groups have these lengths, the separator between them is one of those given, and the number ends there.</summary>
+    /// <summary>Whether the first groups have these lengths, the separator between them is one of those given, and the number ends
+    /// there.</summary>
     public bool Is(ReadOnlySpan<char> text, ReadOnlySpan<int> lengths, ReadOnlySpan<char> separators)
     {
         if (GroupCount < lengths.Length)
@@ -70,7 +71,8 @@ internal readonly ref struct DigitRun
         return EndsClean(text, lengths.Length - 1);
     }
 
-    /// <summary>Whether the number can end with this group: neither a letter nor a sign of a name nor a further joined digit follows.</summary>
+    /// <summary>Whether the number can end with this group: neither a letter nor a sign of a name nor a further joined digit
+    /// follows.</summary>
     public bool EndsClean(ReadOnlySpan<char> text, int group)
     {
         var end = End(group);
@@ -104,7 +106,8 @@ internal readonly ref struct DigitRun
     }
 
     /// <summary>A character that, directly before or after a number, makes it part of a longer name.</summary>
-    public static bool IsPartOfName(char c) => char.IsLetterOrDigit(c) || c is '_' or '-' or '.' or '/' or '\\' or '=' or '#' or '+' or '%' or '@' or '$' or '&';
+    public static bool IsPartOfName(char c) => char.IsLetterOrDigit(c)
+        || c is '_' or '-' or '.' or '/' or '\\' or '=' or '#' or '+' or '%' or '@' or '$' or '&';
 
     [System.Runtime.CompilerServices.InlineArray(MostGroups)]
     private struct DigitGroups

@@ -2,7 +2,8 @@ using System.Collections.Frozen;
 
 namespace Cluster.Data.Corpus.Privacy;
 
-/// <summary>E-mail addresses: the common form of RFC 5322's addr-spec (no quotes, no comments), with a domain of at least two labels.</summary>
+/// <summary>E-mail addresses: the common form of RFC 5322's addr-spec (no quotes, no comments), with a domain of at least two
+/// labels.</summary>
 internal static class Emails
 {
     // RFC 5321, section 4.5.3.1.

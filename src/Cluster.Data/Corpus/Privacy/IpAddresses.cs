@@ -52,7 +52,8 @@ internal static class IpAddresses
         var start = colon;
         while (start > floor && colon - start < 5 && char.IsAsciiHexDigit(text[start - 1]))
             start--;
-        if (colon - start > 4 || start == colon || (start > 0 && (char.IsLetterOrDigit(text[start - 1]) || text[start - 1] is '_' or ':' or '.' or '-')))
+        if (colon - start > 4 || start == colon
+            || (start > 0 && (char.IsLetterOrDigit(text[start - 1]) || text[start - 1] is '_' or ':' or '.' or '-')))
             return false;
         var end = colon;
         var highest = Math.Min(text.Length, start + LongestV6 + 1);
@@ -66,11 +67,13 @@ internal static class IpAddresses
         if (end < text.Length && (char.IsLetterOrDigit(text[end]) || text[end] == '_'))
             return false;
         // Every global address has four digits in its first group: 2000::/3 (IANA).
-        if (colon - start != 4 || !IPAddress.TryParse(text[start..end], out var address) || address.AddressFamily != AddressFamily.InterNetworkV6)
+        if (colon - start != 4 || !IPAddress.TryParse(text[start..end], out var address)
+            || address.AddressFamily != AddressFamily.InterNetworkV6)
             return false;
         Span<byte> bytes = stackalloc byte[16];
         address.TryWriteBytes(bytes, out _);
-        var documentation = (bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] == 0x0D && bytes[3] == 0xB8) || (bytes[0] == 0x3F && bytes[1] == 0xFF && bytes[2] < 0x10);
+        var documentation = (bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] == 0x0D && bytes[3] == 0xB8)
+            || (bytes[0] == 0x3F && bytes[1] == 0xFF && bytes[2] < 0x10);
         if ((bytes[0] & 0xE0) != 0x20 || documentation)
             return false;
         find = new PersonalDataFind(PersonalDataKinds.IpAddress, start, end - start);

@@ -5,7 +5,8 @@ namespace Cluster.Data.Corpus.Privacy;
 /// <list type="bullet">
 /// <item>US social security number: 3-2-4 with hyphens; area not 000, 666 or 9xx, no part all zero (SSA, POMS RM 10201).</item>
 /// <item>UK national insurance number: two letters of those in use, six digits, A–D (HMRC, NIM39110).</item>
-/// <item>German tax identification number: 11 digits, one digit two or three times among the first ten, check digit by ISO/IEC 7064 MOD 11,10.</item>
+/// <item>German tax identification number: 11 digits, one digit two or three times among the first ten, check digit by ISO/IEC 7064 MOD
+/// 11,10.</item>
 /// <item>Spanish DNI: eight digits and a letter by the remainder of 23 (Real Decreto 1553/2005).</item>
 /// <item>Brazilian CPF: 3.3.3-2 with two check digits modulo 11 (Receita Federal).</item>
 /// <item>French NIR: 13 digits and a key of 97 minus the remainder of 97 (INSEE), written 1-2-2-2-3-3-2 or whole.</item>
@@ -25,7 +26,8 @@ internal static class NationalId
             3 when digits.Is(text, [3, 2, 4], "-") && digits.CopyDigits(text, 3, number) == 9 && IsSocialSecurity(number[..9]) => 3,
             3 when IsBrazilian(text, digits) && digits.CopyDigits(text, 4, number) == 11 && IsCpf(number[..11]) => 4,
             2 when digits.Is(text, [2, 3, 3, 3], " ") && digits.CopyDigits(text, 4, number) == 11 && IsGermanTax(number[..11]) => 4,
-            11 when digits.EndsClean(text, 0) && digits.CopyDigits(text, 1, number) == 11 && (IsGermanTax(number[..11]) || IsPesel(number[..11])) => 1,
+            11 when digits.EndsClean(text, 0) && digits.CopyDigits(text, 1, number) == 11
+                && (IsGermanTax(number[..11]) || IsPesel(number[..11])) => 1,
             15 when digits.EndsClean(text, 0) && digits.CopyDigits(text, 1, number) == 15 && IsNir(number[..15]) => 1,
             1 when digits.Is(text, [1, 2, 2, 2, 3, 3, 2], " ") && digits.CopyDigits(text, 7, number) == 15 && IsNir(number[..15]) => 7,
             _ => 0,
@@ -62,7 +64,8 @@ internal static class NationalId
 
         if (i < text.Length && text[i] == ' ')
             i++;
-        if (i >= text.Length || text[i] is not (>= 'A' and <= 'D') || (i + 1 < text.Length && (char.IsLetterOrDigit(text[i + 1]) || text[i + 1] is '_' or '-')))
+        if (i >= text.Length || text[i] is not (>= 'A' and <= 'D')
+            || (i + 1 < text.Length && (char.IsLetterOrDigit(text[i + 1]) || text[i + 1] is '_' or '-')))
             return false;
         if ("DFIQUV".Contains(text[letters]) || "DFIOQUV".Contains(text[letters + 1])
             || text.Slice(letters, 2) is "BG" or "GB" or "KN" or "NK" or "NT" or "TN" or "ZZ")
@@ -89,7 +92,8 @@ internal static class NationalId
     }
 
     private static bool IsBrazilian(ReadOnlySpan<char> text, DigitRun digits) =>
-        digits.Is(text, [3, 3, 3, 2], ".-") && digits.Group(1).Separator == '.' && digits.Group(2).Separator == '.' && digits.Group(3).Separator == '-';
+        digits.Is(text, [3, 3, 3, 2], ".-") && digits.Group(1).Separator == '.' && digits.Group(2).Separator == '.'
+            && digits.Group(3).Separator == '-';
 
     private static bool IsSocialSecurity(ReadOnlySpan<byte> d)
     {

@@ -5,8 +5,8 @@ namespace Cluster.Data.Corpus.Privacy;
 
 /// <summary>
 /// Masks personal data, and drops documents with too much of it. Placeholders are fixed: [EMAIL], [PHONE], [IP], [CARD], [ID], [IBAN]. The
-/// number of finds by kind is kept as the scores "personal-data.email" and so on. Masked text has nothing more to find, so that the stage may
-/// run twice.
+/// number of finds by kind is kept as the scores "personal-data.email" and so on. Masked text has nothing more to find, so that the stage
+/// may run twice.
 /// </summary>
 /// <param name="options">What to look for.</param>
 /// <exception cref="UserErrorException">An option is out of range.</exception>
@@ -64,6 +64,10 @@ public sealed class PersonalData(PersonalDataOptions? options = null) : IDocumen
 
         if (total > _options.MaximumPerDocument)
             return StageOutcome.Dropped(document, new DropReason("too_much", total, _options.MaximumPerDocument));
-        return StageOutcome.Keep(document with { Scores = scores, Text = from == 0 ? document.Text : masked.Append(text[from..]).ToString() });
+        return StageOutcome.Keep(document with
+        {
+            Scores = scores,
+            Text = from == 0 ? document.Text : masked.Append(text[from..]).ToString(),
+        });
     }
 }

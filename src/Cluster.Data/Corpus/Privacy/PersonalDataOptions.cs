@@ -15,7 +15,8 @@ public enum PersonalDataKinds
     /// <summary>Telephone numbers: international ones with their plus sign (E.164), and North American ones.</summary>
     Phone = 2,
 
-    /// <summary>IPv4 and IPv6 addresses that are reachable from anywhere: not private, local, multicast or kept for documentation.</summary>
+    /// <summary>IPv4 and IPv6 addresses that are reachable from anywhere: not private, local, multicast or kept for
+    /// documentation.</summary>
     IpAddress = 4,
 
     /// <summary>Payment card numbers: 13 to 19 digits of a known issuer with Luhn's check digit.</summary>
@@ -50,7 +51,8 @@ public sealed record PersonalDataOptions
         if (MaximumPerDocument < 0)
             throw new UserErrorException(FormattableString.Invariant($"{PersonalData.StageName}.maximum_per_document is {MaximumPerDocument}."), "Give 0 or more, or null to drop none.");
         if (((Mask | Count) & ~PersonalDataKinds.All) != 0)
-            throw new UserErrorException($"{PersonalData.StageName} names kinds of personal data that do not exist.", "Give some of email, phone, ip_address, card, national_id, iban.");
+            throw new UserErrorException($"{PersonalData.StageName} names kinds of personal data that do not exist.",
+                "Give some of email, phone, ip_address, card, national_id, iban.");
         return this;
     }
 }

@@ -11,8 +11,9 @@ namespace Cluster.Data.Corpus.Privacy;
 internal readonly record struct PersonalDataFind(PersonalDataKinds Kind, int Start, int Length);
 
 /// <summary>
-/// One walk over the text from one digit, @ or colon to the next; at each, what may be around it is measured by hand within fixed bounds, so
-/// that no text takes more than linear time. Anything that is part of a longer name (of a GUID, a hash, a path, a version) is left alone.
+/// One walk over the text from one digit, @ or colon to the next; at each, what may be around it is measured by hand within fixed bounds,
+/// so that no text takes more than linear time. Anything that is part of a longer name (of a GUID, a hash, a path, a version) is left
+/// alone.
 /// </summary>
 /// <param name="text">The text; it must outlive the scanner.</param>
 internal ref struct PersonalDataScanner(ReadOnlySpan<char> text)

@@ -32,7 +32,8 @@ internal static class Phones
                 return false;
         }
 
-        if (digits.Group(first).Length != 3 || digits.Group(first + 1).Length != 3 || digits.Group(first + 2).Length != 4 || !digits.EndsClean(text, groups - 1)
+        if (digits.Group(first).Length != 3 || digits.Group(first + 1).Length != 3 || digits.Group(first + 2).Length != 4
+            || !digits.EndsClean(text, groups - 1)
             || !IsNorthAmerican(text, digits.Group(first).Start, digits.Group(first + 1).Start, digits.Group(first + 2).Start))
             return false;
         // Three groups of digits between blanks are as often a table's row.
@@ -88,7 +89,8 @@ internal static class Phones
         i++;
         if (i < text.Length && text[i] == ' ')
             i++;
-        if (i + 8 > text.Length || text[i + 3] is not ('-' or '.' or ' ') || !AreDigits(text.Slice(start, 3)) || !AreDigits(text.Slice(i, 3))
+        if (i + 8 > text.Length || text[i + 3] is not ('-' or '.' or ' ') || !AreDigits(text.Slice(start, 3))
+            || !AreDigits(text.Slice(i, 3))
             || !AreDigits(text.Slice(i + 4, 4)) || (i + 8 < text.Length && (char.IsLetterOrDigit(text[i + 8]) || text[i + 8] is '-' or '_'))
             || !IsNorthAmerican(text, start, i, i + 4))
             return false;

@@ -6,7 +6,8 @@ namespace Cluster.Data.Corpus.Quality;
 /// <param name="Threshold">Score from which a document is taken for one of the kind.</param>
 /// <param name="Precision">Share of those taken for the kind that are; 1 if none is taken.</param>
 /// <param name="Recall">Share of the kind that is taken for it; 1 if there is none.</param>
-/// <param name="Auc">Area under the receiver operating characteristic: the odds that one of the kind scores above another, equal scores counting half.</param>
+/// <param name="Auc">Area under the receiver operating characteristic: the odds that one of the kind scores above another, equal scores
+/// counting half.</param>
 public sealed record ClassifierMeasures(int Positive, int Negative, double Threshold, double Precision, double Recall, double Auc)
 {
     /// <summary>Measures scores.</summary>

@@ -38,7 +38,8 @@ public sealed record LearnedQualityOptions
     {
         const string stage = LearnedQuality.StageName;
         foreach (var (field, weight) in new[]
-            { ("classifier_weight", ClassifierWeight), ("heuristic_weight", HeuristicWeight), ("readability_weight", ReadabilityWeight), ("reputation_weight", ReputationWeight) })
+            { ("classifier_weight", ClassifierWeight), ("heuristic_weight", HeuristicWeight), ("readability_weight", ReadabilityWeight),
+                ("reputation_weight", ReputationWeight) })
         {
             if (!(weight >= 0 && double.IsFinite(weight)))
                 throw new UserErrorException(FormattableString.Invariant($"{stage}.{field} is {weight}."), "Give 0 or more.");
@@ -49,7 +50,8 @@ public sealed record LearnedQualityOptions
         Filters.Rule.CheckShare(stage, "minimum_quality", MinimumQuality);
         Filters.Rule.CheckShare(stage, "minimum_paragraph_score", MinimumParagraphScore);
         if (FewestParagraphWords < 1)
-            throw new UserErrorException(FormattableString.Invariant($"{stage}.fewest_paragraph_words is {FewestParagraphWords}."), "Give at least 1.");
+            throw new UserErrorException(FormattableString.Invariant($"{stage}.fewest_paragraph_words is {FewestParagraphWords}."),
+                "Give at least 1.");
         Reputation.Validate();
         return this;
     }
@@ -112,7 +114,8 @@ public sealed class LearnedQuality(LearnedQualityOptions? options = null, TextCl
     private static LearnedQualityOptions Check(LearnedQualityOptions options, TextClassifier? classifier)
     {
         if (options.MinimumParagraphScore is not null && classifier is null)
-            throw new UserErrorException($"{StageName}.minimum_paragraph_score needs a classifier.", "Train one with `corpus train-quality` and name its file in the recipe.");
+            throw new UserErrorException($"{StageName}.minimum_paragraph_score needs a classifier.",
+                "Train one with `corpus train-quality` and name its file in the recipe.");
         return options;
     }
 }

@@ -10,10 +10,12 @@ namespace Cluster.Data.Corpus.Quality;
 public sealed record Reputation
 {
     /// <summary>By domain, in lower case; one stands for its sub-domains too.</summary>
-    public ImmutableSortedDictionary<string, double> Domains { get; init; } = ImmutableSortedDictionary.Create<string, double>(StringComparer.Ordinal);
+    public ImmutableSortedDictionary<string, double> Domains { get; init; } =
+        ImmutableSortedDictionary.Create<string, double>(StringComparer.Ordinal);
 
     /// <summary>By <see cref="DocumentMetadata.Dataset"/>.</summary>
-    public ImmutableSortedDictionary<string, double> Datasets { get; init; } = ImmutableSortedDictionary.Create<string, double>(StringComparer.Ordinal);
+    public ImmutableSortedDictionary<string, double> Datasets { get; init; } =
+        ImmutableSortedDictionary.Create<string, double>(StringComparer.Ordinal);
 
     /// <summary>Of any other source; null says nothing, and the part is left out of the quality.</summary>
     public double? Otherwise { get; init; }

@@ -135,7 +135,8 @@ public sealed class TextClassifier
             throw new UserErrorException($"{path} is no classifier.", remedy);
         var header = RunJson.Parse<TextClassifierHeader>(Encoding.UTF8.GetString(content.Slice(Magic.Length + 4, length)), path);
         var rest = content[(Magic.Length + 4 + length)..];
-        if (header.Bits is < TextClassifierTrainer.FewestBits or > TextClassifierTrainer.MostBits || rest.Length != 4L << header.Bits || !double.IsFinite(header.Bias))
+        if (header.Bits is < TextClassifierTrainer.FewestBits or > TextClassifierTrainer.MostBits || rest.Length != 4L << header.Bits
+            || !double.IsFinite(header.Bias))
             throw new UserErrorException($"{path} is no classifier.", remedy);
         var weights = new float[1 << header.Bits];
         for (var i = 0; i < weights.Length; i++)

@@ -14,7 +14,8 @@ public sealed record TextClassifierTrainerOptions
     /// <summary>Passes over the documents, 1 to 1,000.</summary>
     public int Passes { get; init; } = 10;
 
-    /// <summary>Share of the documents to measure on, in [0, 0.9]; chosen by the hash of their text, so that no text is on both sides.</summary>
+    /// <summary>Share of the documents to measure on, in [0, 0.9]; chosen by the hash of their text, so that no text is on both
+    /// sides.</summary>
     public double HeldOut { get; init; } = 0.1;
 
     /// <summary>Decides the order of the documents.</summary>
@@ -63,7 +64,8 @@ public static class TextClassifierTrainer
     /// <param name="cancellation">Ends it early.</param>
     /// <exception cref="UserErrorException">One side has no text to learn from.</exception>
     public static TextClassifier Train(
-        string label, IReadOnlyList<string> positive, IReadOnlyList<string> negative, TextClassifierTrainerOptions options, CancellationToken cancellation = default)
+        string label, IReadOnlyList<string> positive, IReadOnlyList<string> negative, TextClassifierTrainerOptions options,
+            CancellationToken cancellation = default)
     {
         options.Validate();
         var (learnPositive, heldPositive) = Part(positive, options.HeldOut);
@@ -87,11 +89,13 @@ public static class TextClassifierTrainer
     private static (List<string> Learn, List<string> Held) Part(IReadOnlyList<string> texts, double heldOut)
     {
         const int parts = 1 << 20;
-        var byPart = texts.Where(text => !string.IsNullOrWhiteSpace(text)).ToLookup(text => StableHash.Hash64("held-out:" + text) % parts < heldOut * parts);
+        var byPart = texts.Where(text => !string.IsNullOrWhiteSpace(text)).ToLookup(text =>
+            StableHash.Hash64("held-out:" + text) % parts < heldOut * parts);
         return ([.. byPart[false]], [.. byPart[true]]);
     }
 
-    private static (float[] Weights, double Bias) Fit(List<string> positive, List<string> negative, TextClassifierTrainerOptions options, CancellationToken cancellation)
+    private static (float[] Weights, double Bias) Fit(List<string> positive, List<string> negative, TextClassifierTrainerOptions options,
+        CancellationToken cancellation)
     {
         var weights = new double[1 << options.Bits];
         var squares = new double[1 << options.Bits];

@@ -6,7 +6,10 @@ public class FineWebTests
 {
     private static readonly FineWebOptions Off = new()
     {
-        MinimumPunctuatedLines = null, MaximumShortLines = null, MaximumDuplicateLineCharacters = null, MaximumLineFeedsPerWord = null,
+        MinimumPunctuatedLines = null,
+        MaximumShortLines = null,
+        MaximumDuplicateLineCharacters = null,
+        MaximumLineFeedsPerWord = null,
     };
 
     [Theory]

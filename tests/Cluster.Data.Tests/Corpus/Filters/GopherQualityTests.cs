@@ -7,8 +7,15 @@ public class GopherQualityTests
 {
     private static readonly GopherQualityOptions Off = new()
     {
-        MinimumWords = null, MaximumWords = null, MinimumMeanWordLength = null, MaximumMeanWordLength = null, MaximumSymbolsPerWord = null,
-        MaximumBulletLines = null, MaximumEllipsisLines = null, MinimumWordsWithLetter = null, MinimumStopWords = null,
+        MinimumWords = null,
+        MaximumWords = null,
+        MinimumMeanWordLength = null,
+        MaximumMeanWordLength = null,
+        MaximumSymbolsPerWord = null,
+        MaximumBulletLines = null,
+        MaximumEllipsisLines = null,
+        MinimumWordsWithLetter = null,
+        MinimumStopWords = null,
     };
 
     [Theory]

@@ -10,8 +10,12 @@ public class GopherRepetitionTests
 {
     private static readonly GopherRepetitionOptions Off = new()
     {
-        MaximumDuplicateLines = null, MaximumDuplicateParagraphs = null, MaximumDuplicateLineCharacters = null, MaximumDuplicateParagraphCharacters = null,
-        MaximumTopNgram = ImmutableSortedDictionary<int, double>.Empty, MaximumDuplicateNgrams = ImmutableSortedDictionary<int, double>.Empty,
+        MaximumDuplicateLines = null,
+        MaximumDuplicateParagraphs = null,
+        MaximumDuplicateLineCharacters = null,
+        MaximumDuplicateParagraphCharacters = null,
+        MaximumTopNgram = ImmutableSortedDictionary<int, double>.Empty,
+        MaximumDuplicateNgrams = ImmutableSortedDictionary<int, double>.Empty,
     };
 
     [Theory]
