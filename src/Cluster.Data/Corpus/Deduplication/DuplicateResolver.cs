@@ -2,6 +2,7 @@
 
 using System.Runtime.InteropServices;
 using Cluster.Core.Errors;
+using Cluster.Data.Files;
 
 namespace Cluster.Data.Corpus.Deduplication;
 

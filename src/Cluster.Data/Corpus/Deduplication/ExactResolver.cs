@@ -3,6 +3,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Cluster.Core.Errors;
+using Cluster.Data.Files;
 
 namespace Cluster.Data.Corpus.Deduplication;
 

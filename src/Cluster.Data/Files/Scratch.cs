@@ -1,7 +1,7 @@
 using System.Runtime.ExceptionServices;
 using Cluster.Core.Errors;
 
-namespace Cluster.Data.Corpus.Deduplication;
+namespace Cluster.Data.Files;
 
 /// <summary>A folder of its own for files that outgrow memory; gone with everything in it when disposed.</summary>
 internal sealed class Scratch : IDisposable
