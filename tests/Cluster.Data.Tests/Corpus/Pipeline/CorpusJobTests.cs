@@ -1,4 +1,5 @@
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
@@ -113,6 +114,24 @@ public class CorpusJobTests
         folder.Write("in/zz-new.txt", string.Join(' ', Enumerable.Range(5_000, 12).Select(Sentence)));
         var summary = await Build(folder, "later", 2, recipe => recipe with { Duplicates = recipe.Duplicates with { Earlier = [folder.In("earlier")] } });
         Assert.Equal(1, summary.Documents);
+    }
+
+    [Fact]
+    public async Task Run_ReferencePreset_TextsAndQualitiesOfTheBuilderInMemory()
+    {
+        using var folder = new TempFolder();
+        string[] assemblies = ["System.Collections", "System.Linq"];
+        var source = (ReferenceRecipe)CurationPresets.ReferenceCorpus.Sources[0];
+        var recipe = CurationPresets.ReferenceCorpus with { Sources = [source with { Assemblies = assemblies }], Limits = new ReadLimits { PartitionBytes = 64 << 10 } };
+        CorpusRunner.Run(await CorpusJob.PrepareAsync(new CorpusFolder(folder.In("out")), recipe, new CorpusResources()), 2);
+
+        var documents = new DotnetReferenceSource(null, assemblies).Read(2).Documents;
+        var (inMemory, _) = Curator.Curate(documents, new CorpusOptions(), new HeuristicQualityScorer());
+
+        Assert.Equal(inMemory.Select(document => document.Text), Read(folder.In("out")));
+        // A built corpus is a source for training; groups, by which texts are held out, come with it.
+        var again = new FolderSource(new CorpusFolder(folder.In("out")).Shards).Read(2).Documents;
+        Assert.Equal(inMemory.Select(document => (document.Group, document.Title, document.Text)), again.Select(document => (document.Group, document.Title, document.Text)));
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace Cluster.Data.Corpus.Sources.Files;
 
 /// <summary>
 /// A record of a .jsonl line or a parquet row as a document: its text, and what it says about it under the names that public corpora use
-/// (url, date or timestamp, author, license, language, title, content_type).
+/// (url, date or timestamp, author, license, language, title, content_type), and as shards of a built corpus do (group).
 /// </summary>
 internal sealed class Record(Func<string, string?> field)
 {
@@ -23,7 +23,7 @@ internal sealed class Record(Func<string, string?> field)
 
     /// <summary>All the names beside the text's, for readers that fetch columns.</summary>
     public static IReadOnlyList<string> AllFields { get; } =
-        [.. UrlFields, .. DateFields, .. LicenseFields, .. LanguageFields, "author", "title", "content_type"];
+        [.. UrlFields, .. DateFields, .. LicenseFields, .. LanguageFields, "author", "title", "content_type", "group"];
 
     /// <summary>The document, or null if no field holds its text.</summary>
     public Document? ToDocument(FileReading reading, SourceFile file, long place)
@@ -32,7 +32,7 @@ internal sealed class Record(Func<string, string?> field)
             return null;
         var id = reading.Id(file, place);
         var metadata = reading.Metadata(file, field("content_type") ?? "text/plain");
-        return new Document(id, text, id, file.Path, Title: field("title"))
+        return new Document(id, text, field("group") is { Length: > 0 } group ? group : id, file.Path, Title: field("title"))
         {
             Metadata = metadata with
             {
