@@ -39,6 +39,7 @@ public static class CommandLine
             ChatVerb.Create(environment),
             GenerateVerb.Create(environment),
             tokenizer,
+            CorpusVerbs.Create(environment),
             new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
             RunsVerb.Create(environment),
             SteeringVerbs.Rollback(environment),

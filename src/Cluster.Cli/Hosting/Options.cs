@@ -17,7 +17,7 @@ public static class Options
     /// <summary>The text to learn from.</summary>
     public static Option<string?> Corpus(string otherwise) => new("--corpus")
     {
-        Description = $"A folder or file of text (.txt, .md, .jsonl, .xml){otherwise}.",
+        Description = $"A folder or file of text (.txt, .md, .html, .xml, .jsonl, .parquet; also .gz, .zst){otherwise}.",
         HelpName = "PATH",
     };
 

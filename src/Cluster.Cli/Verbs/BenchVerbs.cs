@@ -18,6 +18,7 @@ public static class BenchVerbs
         Train(environment),
         MetricsCost(environment),
         Tokenizer(environment),
+        Corpus(environment),
         Generate(environment),
         AllReduce(environment),
         Simulate(environment),
@@ -124,12 +125,79 @@ public static class BenchVerbs
 
     private static Command Tokenizer(CliEnvironment environment)
     {
-        var corpus = Options.Corpus("; the SDK's reference documentation if not given");
-        var vocabulary = new Option<int>("--vocab") { Description = "Ids to learn.", HelpName = "N", DefaultValueFactory = _ => 8_192 };
+        var corpus = Options.Corpus("; the SDK's reference documentation as it is if not given");
+        var vocabulary = new Option<int[]>("--vocab")
+        {
+            Description = "Ids to learn; may be given several times.",
+            HelpName = "N",
+            DefaultValueFactory = _ => [8_192, 32_768],
+        };
+        var threads = new Option<int[]>("--threads")
+        {
+            Description = "Threads; may be given several times.",
+            HelpName = "T",
+            DefaultValueFactory = _ => [.. new[] { 1, 2, Environment.ProcessorCount }.Distinct()],
+        };
         var json = Options.Json();
-        var command = new Command("tokenizer", "Training and encoding on one thread.") { corpus, vocabulary, json };
-        command.SetAction(parsed => Print(environment, parsed.GetValue(json),
-            TokenizerBenchmark.Run(parsed.GetValue(corpus), parsed.GetValue(vocabulary), environment.Interrupts.Listen())));
+        var command = new Command("tokenizer", "Training and encoding.") { corpus, vocabulary, threads, json };
+        command.SetAction(parsed =>
+        {
+            foreach (var count in parsed.GetRequiredValue(threads))
+                Options.Check("--threads", count, 1, 256);
+            var result = TokenizerBenchmark.Run(
+                parsed.GetValue(corpus), parsed.GetRequiredValue(vocabulary), parsed.GetRequiredValue(threads), environment.Interrupts.Listen());
+            if (parsed.GetValue(json))
+            {
+                environment.Output.WriteLine(RunJson.Document(result));
+                return;
+            }
+
+            var console = environment.Console();
+            Tables.Pairs(console, [("text", result.Source), ("bytes", Figures.Whole(result.Bytes))]);
+            Tables.Columns(
+                console, [">vocabulary", ">threads", ">training, s", ">of processor", ">encoding, MB/s", ">per processor s", ">tokens per byte"],
+                result.Rows.Select(row => (string[])
+                [
+                    Figures.Whole(row.Vocabulary), Figures.Whole(row.Threads), Figures.Number(row.TrainSeconds, 2), Figures.Number(row.TrainProcessorSeconds, 2),
+                    Figures.Number(row.EncodeMegabytesPerSecond, 1), Figures.Number(row.EncodeMegabytesPerProcessorSecond, 1), Figures.Number(row.TokensPerByte, 4),
+                ]));
+        });
+        return command;
+    }
+
+    private static Command Corpus(CliEnvironment environment)
+    {
+        var workers = new Option<int>("--workers") { Description = "Partitions at a time.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var whole = new Option<bool>("--whole-only") { Description = "Time the whole build only, not each stage alone." };
+        var json = Options.Json();
+        var command = new Command("corpus", "Curation of the SDK's reference documentation: the whole, and each stage on one core.") { workers, whole, json };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
+            var result = await CorpusBenchmark.RunAsync(
+                parsed.GetValue(workers), !parsed.GetValue(whole), message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen());
+            if (parsed.GetValue(json))
+            {
+                environment.Output.WriteLine(RunJson.Document(result));
+                return;
+            }
+
+            var console = environment.Console();
+            Tables.Pairs(console,
+            [
+                ("recipe", result.Recipe), ("documents", result.Documents), ("megabytes", Figures.Number(result.Megabytes, 1)), ("workers", Figures.Whole(result.Workers)),
+                ("seconds", $"{Figures.Number(result.Seconds, 1)}, of which {Figures.Number(result.SourceSeconds, 1)} for the source"),
+                ("processor seconds", Figures.Number(result.ProcessorSeconds, 1)), ("peak memory", $"{Figures.Number(result.PeakMegabytes, 0)} MB"), ("SHA-256", result.CorpusSha256),
+            ]);
+            environment.Output.WriteLine();
+            Tables.Columns(console, ["part of the build, a thread", ">MB/s", ">documents/s"], result.Phases.Select(part => (string[])
+                [part.Part, Figures.Number(part.MegabytesPerSecond, 1), Figures.Whole((long)part.DocumentsPerSecond)]));
+            if (result.Stages.Count == 0)
+                return;
+            environment.Output.WriteLine();
+            Tables.Columns(console, ["stage alone, a core", ">MB/s", ">documents/s", ">in", ">dropped"], result.Stages.Select(stage => (string[])
+                [stage.Stage, Figures.Number(stage.MegabytesPerSecond, 1), Figures.Whole((long)stage.DocumentsPerSecond), Figures.Whole(stage.In), Figures.Whole(stage.Dropped)]));
+        });
         return command;
     }
 

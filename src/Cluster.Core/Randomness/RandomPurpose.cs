@@ -20,4 +20,10 @@ public enum RandomPurpose
 
     /// <summary>Seeds of the further replies to one prompt, keyed by request and number of the reply.</summary>
     Choice = 7,
+
+    /// <summary>Hash functions and hyperplanes of near-duplicate search, keyed by their number.</summary>
+    Deduplication = 40,
+
+    /// <summary>How many copies of a document a mix takes, keyed by the document's id.</summary>
+    Mixing = 41,
 }

@@ -1,12 +1,15 @@
-using System.Globalization;
 using System.Text;
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Filters;
+using Cluster.Data.Corpus.Recipes;
 
 namespace Cluster.Data.Corpus;
 
 /// <summary>
-/// Documents of any source in, normalised, filtered, de-duplicated and scored ones out, in the same order. Each document is judged
-/// alone and in parallel; of exact duplicates (128-bit hash of the normalised text without outer white space) the first in order stays.
+/// Documents of any source in, normalised, filtered, de-duplicated and scored ones out, in the same order: the stages of the preset
+/// "reference" on documents in memory, for corpora that are trained on at once. <see cref="Pipeline.CorpusJob"/> runs the same stages, and
+/// any others, over partitions on disk. Of exact duplicates (128-bit hash of the normalised text without outer white space) the first in
+/// order stays.
 /// </summary>
 public static class Curator
 {
@@ -25,6 +28,12 @@ public static class Curator
     /// <summary>The same text as an earlier document.</summary>
     public const string Duplicate = "duplicate_document";
 
+    /// <summary>The stages of <see cref="CurationPresets.Reference"/> with a least length and a scorer.</summary>
+    private static IReadOnlyList<IDocumentStage> Stages(CorpusOptions options, IQualityScorer scorer) =>
+    [
+        new Normalise(), new PlainText(new PlainTextOptions { MinimumCharacters = options.MinimumCharacters }), new QualityFormula(scorer),
+    ];
+
     /// <param name="documents">In the order that decides which duplicate stays.</param>
     /// <param name="options">Minimum length, workers.</param>
     /// <param name="scorer">Gives each document its quality.</param>
@@ -35,13 +44,23 @@ public static class Curator
     {
         var judged = new (Document Document, UInt128 Hash, string? Reason)[documents.Count];
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancellation };
+        var stages = Stages(options, scorer);
         Parallel.For(0, documents.Count, parallel, i =>
         {
-            var document = documents[i] with { Text = TextNormaliser.Normalise(documents[i].Text) };
-            var reason = Reason(document.Text, options.MinimumCharacters);
-            judged[i] = reason is null
-                ? (document with { Quality = scorer.Score(document) }, StableHash.Hash128(document.Text.AsSpan().Trim()), null)
-                : (document, default, reason);
+            var document = documents[i];
+            foreach (var stage in stages)
+            {
+                var outcome = stage.Apply(document);
+                if (outcome.Drop is { } drop)
+                {
+                    judged[i] = (document, default, drop.Rule);
+                    return;
+                }
+
+                document = outcome.Document;
+            }
+
+            judged[i] = (document, StableHash.Hash128(document.Text.AsSpan().Trim()), null);
         });
 
         var dropped = new DropCounts();
@@ -71,48 +90,4 @@ public static class Curator
     /// <summary>UTF-8 bytes of the documents' texts.</summary>
     internal static long Bytes(IEnumerable<Document> documents) =>
         documents.Sum(document => (long)Encoding.UTF8.GetByteCount(document.Text));
-
-    private static string? Reason(string text, int minimum)
-    {
-        int visible = 0, letters = 0, replaced = 0;
-        foreach (var c in text)
-        {
-            if (char.IsWhiteSpace(c))
-                continue;
-            visible++;
-            // Characters beyond the basic plane (rare scripts, emoji) count as letters.
-            if (char.IsLetterOrDigit(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) is UnicodeCategory.NonSpacingMark
-                or UnicodeCategory.SpacingCombiningMark)
-                letters++;
-            else if (c == '\uFFFD')
-                replaced++;
-        }
-
-        if (visible < minimum)
-            return TooShort;
-        if (replaced > visible * 0.01)
-            return NotUtf8;
-        if (letters < visible * 0.25)
-            return MostlySymbols;
-        return RepeatsItself(text) ? RepeatedLines : null;
-    }
-
-    private static bool RepeatsItself(string text)
-    {
-        var lines = 0;
-        long all = 0, repeated = 0;
-        var seen = new HashSet<string>(StringComparer.Ordinal).GetAlternateLookup<ReadOnlySpan<char>>();
-        foreach (var range in text.AsSpan().Split('\n'))
-        {
-            var line = text.AsSpan(range).Trim();
-            if (line.IsEmpty)
-                continue;
-            lines++;
-            all += line.Length;
-            if (!seen.Add(line))
-                repeated += line.Length;
-        }
-
-        return lines >= 10 && repeated > all * 0.6;
-    }
 }

@@ -3,7 +3,10 @@ using System.Text;
 using System.Text.Json;
 using System.Xml;
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Extraction;
 using Cluster.Data.Corpus.Reference;
+using Cluster.Data.Corpus.Sources;
+using Cluster.Data.Corpus.Sources.Files;
 
 namespace Cluster.Data.Corpus;
 
@@ -12,7 +15,8 @@ namespace Cluster.Data.Corpus;
 /// <list type="bullet">
 /// <item>.txt and .md: one document per file; a file above 64 MiB in pieces of at most 16 MiB, cut at empty lines;</item>
 /// <item>.jsonl: one document per line, its field <c>text</c>, else <c>content</c>; <c>title</c> if present;</item>
-/// <item>.xml: reference documentation (<c>doc/members</c>) as <see cref="DotnetReferenceSource"/> treats it, else the text nodes.</item>
+/// <item>.xml: reference documentation (<c>doc/members</c>) as <see cref="DotnetReferenceSource"/> treats it, else the text nodes;</item>
+/// <item>.html, .parquet and all kinds with .gz or .zst after them, as corpora read them: so are the shards of a built corpus.</item>
 /// </list>
 /// Hidden files and folders, links to folders and other kinds of files are passed over; the latter are named in a warning.
 /// </summary>
@@ -20,7 +24,10 @@ public sealed class FolderSource : IDocumentSource
 {
     private const long WholeFileLimit = 64 << 20;
     private const int PieceBytes = 16 << 20;
-    private const string Accepted = ".txt, .md, .jsonl (field \"text\" or \"content\") and .xml";
+    private const string Accepted = ".txt, .md, .html, .xml, .jsonl and .parquet (field \"text\" or \"content\"), each also with .gz or .zst";
+
+    private static readonly FileReading s_others = new("", DocumentMetadata.Unknown, ["text", "content"], ReadLimits.Default);
+    private static readonly MainText s_mainText = new();
 
     private readonly string _path;
     private readonly long _wholeFileLimit;
@@ -170,6 +177,9 @@ public sealed class FolderSource : IDocumentSource
             var content = new FileContent { Bytes = new FileInfo(file.Path).Length };
             switch (Path.GetExtension(file.Path).ToLowerInvariant())
             {
+                case not (".txt" or ".md" or ".jsonl" or ".xml"):
+                    Others(file, content, cancellation);
+                    break;
                 case ".jsonl":
                     Records(file, content, cancellation);
                     break;
@@ -234,6 +244,26 @@ public sealed class FolderSource : IDocumentSource
         record.ValueKind == JsonValueKind.Object && record.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
             ? value.GetString()
             : null;
+
+    private static void Others(TextFile file, FileContent content, CancellationToken cancellation)
+    {
+        var root = file.Path[..^file.Name.Length];
+        foreach (var item in s_others.Read(root, new SourceFile(file.Name, content.Bytes), cancellation))
+        {
+            if (item.Failure is { } failure)
+            {
+                content.Drop(failure.Reason);
+                content.Warning ??= failure.Detail.TrimStart('/');
+                continue;
+            }
+
+            var outcome = s_mainText.Apply(item.Document!);
+            if (outcome.Drop is { } drop)
+                content.Drop(drop.Rule);
+            else
+                content.Add(outcome.Document with { Id = outcome.Document.Id.TrimStart('/'), Group = outcome.Document.Group.TrimStart('/') }, markdown: false);
+        }
+    }
 
     private static void Xml(TextFile file, FileContent content)
     {
@@ -306,8 +336,7 @@ public sealed class FolderSource : IDocumentSource
         return text;
     }
 
-    private static bool IsAccepted(string path) =>
-        Path.GetExtension(path).ToLowerInvariant() is ".txt" or ".md" or ".jsonl" or ".xml";
+    private static bool IsAccepted(string path) => s_others.Reads(path);
 
     private static bool IsMarkdown(TextFile file) => file.Name.EndsWith(".md", StringComparison.OrdinalIgnoreCase);
 

@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using Cluster.Data.Corpus.Decontamination;
+
 namespace Cluster.Data.Corpus;
 
 /// <summary>How much of the held-out text occurs in the training text.</summary>
@@ -28,9 +31,6 @@ public static class NgramOverlap
     /// <summary>Words per n-gram.</summary>
     public const int DefaultN = 13;
 
-    // Odd, with well-mixed bits: the multiplier of PCG (O'Neill 2014).
-    private const ulong Multiplier = 6364136223846793005;
-
     /// <summary>For each held-out document: its n-grams, and how many of them occur in training.</summary>
     public static IReadOnlyList<(int Ngrams, int InTraining)> PerDocument(
         IReadOnlyList<Document> train, IReadOnlyList<Document> heldOut, int workers, int n = DefaultN,
@@ -40,25 +40,20 @@ public static class NgramOverlap
         var hashes = new List<ulong>[heldOut.Count];
         Parallel.For(0, heldOut.Count, parallel, i => hashes[i] = Hashes(heldOut[i].Text, n));
 
-        var places = new Dictionary<ulong, int>();
-        foreach (var list in hashes)
-        {
-            foreach (var hash in list)
-                places.TryAdd(hash, places.Count);
-        }
+        var index = new NgramIndex(hashes);
 
         // Marks only ever go from false to true, so the order in which threads set them does not matter.
-        var found = new bool[places.Count];
+        var found = new bool[index.Count];
         Parallel.ForEach(train, parallel, document =>
         {
             foreach (var hash in Hashes(document.Text, n))
             {
-                if (places.TryGetValue(hash, out var place))
+                if (index.PlaceOf(hash) is >= 0 and var place)
                     found[place] = true;
             }
         });
 
-        return [.. hashes.Select(list => (list.Count, list.Count(hash => found[places[hash]])))];
+        return [.. hashes.Select(list => (list.Count, list.Count(hash => found[index.PlaceOf(hash)])))];
     }
 
     /// <summary>Sums up <see cref="PerDocument"/>.</summary>
@@ -74,40 +69,9 @@ public static class NgramOverlap
 
     private static List<ulong> Hashes(string text, int n)
     {
-        var oldest = 1UL;
-        for (var i = 0; i < n; i++)
-            oldest *= Multiplier;
-        var window = new ulong[n];
-        var hashes = new List<ulong>(text.Length / 8);
-        var rolling = 0UL;
-        var count = 0;
-        foreach (var range in Words.Of(text))
-        {
-            var word = WordHash(text.AsSpan(range));
-            var at = count % n;
-            rolling = rolling * Multiplier + word - (count >= n ? window[at] * oldest : 0);
-            window[at] = word;
-            if (++count >= n)
-                hashes.Add(Mix(rolling));
-        }
-
+        List<ulong> words = new(text.Length / 6 + 1), hashes = [];
+        WordNgrams.Words(text, words);
+        WordNgrams.Hashes(CollectionsMarshal.AsSpan(words), n, hashes);
         return hashes;
-    }
-
-    private static ulong WordHash(ReadOnlySpan<char> word)
-    {
-        // FNV-1a over UTF-16 units, finished by a mix, because its low bits alone are weak.
-        var hash = 14695981039346656037UL;
-        foreach (var c in word)
-            hash = (hash ^ char.ToLowerInvariant(c)) * 1099511628211UL;
-        return Mix(hash);
-    }
-
-    private static ulong Mix(ulong x)
-    {
-        // The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9UL;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EBUL;
-        return x ^ (x >> 31);
     }
 }

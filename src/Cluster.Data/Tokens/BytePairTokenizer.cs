@@ -20,7 +20,10 @@ public sealed class BytePairTokenizer : ITokenizer
     // Up to here a scan for the best pair beats a heap.
     private const int ShortPieceBytes = 48;
 
-    private readonly Dictionary<ulong, int> _made;
+    private const int MostIdsOfAnEntry = 3 * PieceCache.MaximumChars;
+    private const int BufferedIds = 1024;
+
+    private readonly PairTable _made;
     private readonly byte[][] _bytes;
     private readonly TokenTrie? _trie;
     private readonly PieceCache _cache = new();
@@ -33,7 +36,7 @@ public sealed class BytePairTokenizer : ITokenizer
         Merges = [.. merges];
         Segmentation = segmentation;
         Special = new SpecialTokens(256 + Merges.Length);
-        _made = new Dictionary<ulong, int>(Merges.Length);
+        _made = new PairTable(Merges.Length);
         _bytes = new byte[VocabularySize][];
         for (var i = 0; i < 256; i++)
             _bytes[i] = [(byte)i];
@@ -49,7 +52,7 @@ public sealed class BytePairTokenizer : ITokenizer
             _bytes[id] = [.. _bytes[left], .. _bytes[right]];
             if (!known.Add(Encoding.Latin1.GetString(_bytes[id])))
                 throw Invalid(i, "makes a token that an earlier one makes");
-            _made.Add(Key(left, right), id);
+            _made.FindOrAdd(left, right, id);
         }
 
         for (var id = Special.FirstId; id < VocabularySize; id++)
@@ -101,26 +104,38 @@ public sealed class BytePairTokenizer : ITokenizer
     }
 
     /// <inheritdoc/>
+    [SkipLocalsInit]
     public void Encode(ReadOnlySpan<char> text, List<int> destination)
     {
+        // Ids gather here first: a list checks and counts for each id, a span does not.
+        Span<int> ids = stackalloc int[BufferedIds];
+        var count = 0;
         while (!text.IsEmpty)
         {
-            var piece = text[..PreTokenizer.FirstPieceLength(text)];
-            text = text[piece.Length..];
-            if (_cache.TryGet(piece, out var known))
+            var length = PreTokenizer.FirstPiece(text, out var key);
+            var known = !key.IsEmpty ? _cache.Find(key) : length <= PieceCache.MaximumChars ? _cache.Find(text[..length]) : null;
+            if (known is null)
             {
-                destination.AddRange(known);
-                continue;
+                destination.AddRange(ids[..count]);
+                count = 0;
+                EncodeNew(text[..length], key, destination);
+            }
+            else
+            {
+                if (count + MostIdsOfAnEntry > ids.Length)
+                {
+                    destination.AddRange(ids[..count]);
+                    count = 0;
+                }
+
+                known.CopyTo(ids[count..]);
+                count += known.Count;
             }
 
-            // Three bytes per char at most; a lone surrogate becomes U+FFFD, which is three too.
-            var rented = ArrayPool<byte>.Shared.Rent(3 * piece.Length);
-            var written = Encoding.UTF8.GetBytes(piece, rented);
-            var before = destination.Count;
-            EncodePiece(rented.AsSpan(0, written), destination);
-            ArrayPool<byte>.Shared.Return(rented);
-            _cache.Add(piece, CollectionsMarshal.AsSpan(destination)[before..]);
+            text = text[length..];
         }
+
+        destination.AddRange(ids[..count]);
     }
 
     /// <summary>The ids of <paramref name="bytes"/>. Each stretch that is not UTF-8 is a piece of its own; the text between is cut as text is.</summary>
@@ -154,6 +169,18 @@ public sealed class BytePairTokenizer : ITokenizer
 
     /// <inheritdoc/>
     public ReadOnlySpan<byte> TokenBytes(int id) => (uint)id < (uint)_bytes.Length ? _bytes[id] : throw VocabularyErrors.OutOfRange(id, VocabularySize);
+
+    private void EncodeNew(ReadOnlySpan<char> piece, PieceKey key, List<int> destination)
+    {
+        // Three bytes per char at most; a lone surrogate becomes U+FFFD, which is three too.
+        var rented = ArrayPool<byte>.Shared.Rent(3 * piece.Length);
+        var written = Encoding.UTF8.GetBytes(piece, rented);
+        var before = destination.Count;
+        EncodePiece(rented.AsSpan(0, written), destination);
+        ArrayPool<byte>.Shared.Return(rented);
+        if (piece.Length <= PieceCache.MaximumChars)
+            _cache.Add(key, piece, CollectionsMarshal.AsSpan(destination)[before..]);
+    }
 
     private static int ValidPrefix(ReadOnlySpan<byte> bytes)
     {
@@ -267,7 +294,5 @@ public sealed class BytePairTokenizer : ITokenizer
         }
     }
 
-    private int Made(int left, int right) => _made.TryGetValue(Key(left, right), out var id) ? id : int.MaxValue;
-
-    private static ulong Key(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
+    private int Made(int left, int right) => _made.Find(left, right) is >= 0 and var id ? id : int.MaxValue;
 }

@@ -2,9 +2,9 @@
 // Does not know: how text is encoded with them (BytePairTokenizer does), nor files.
 
 using System.Runtime.ExceptionServices;
-using System.Runtime.InteropServices;
 using System.Text;
 using Cluster.Core.Errors;
+using Cluster.Data.Files;
 
 namespace Cluster.Data.Tokens;
 
@@ -25,6 +25,15 @@ public sealed record BytePairTrainerOptions
 
     /// <summary>Threads that count words, 1 or more. The result does not depend on it.</summary>
     public int Workers { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>
+    /// Bytes for pieces, their counts and the lists of who holds which pair; what doesn't fit goes to disk. 4 MiB or more. The table of
+    /// pairs comes on top (about 60 bytes for each of some hundred thousand). The result does not depend on it.
+    /// </summary>
+    public long MemoryBytes { get; init; } = 1L << 30;
+
+    /// <summary>Where files that outgrow memory go; null for the system's temporary folder.</summary>
+    public string? ScratchFolder { get; init; }
 }
 
 /// <summary>
@@ -45,12 +54,78 @@ public static class BytePairTrainer
     /// <see cref="BytePairTrainerOptions.VocabularySize"/> - 256 - <see cref="SpecialTokens.Count"/> merges, or fewer if no pair
     /// with the minimum count is left. Merge i makes token 256 + i.
     /// </returns>
-    /// <exception cref="UserErrorException">An option is out of range.</exception>
+    /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
     public static Merge[] Train(IEnumerable<string> documents, BytePairTrainerOptions options, CancellationToken cancellation = default)
     {
         Validate(options);
-        var words = CountWords(documents, options, cancellation);
-        return new Run(words).Learn(options.VocabularySize - 256 - SpecialTokens.Count, options.MinimumCount, cancellation);
+        var counters = new PieceCounter[options.Workers];
+        try
+        {
+            for (var worker = 0; worker < counters.Length; worker++)
+                counters[worker] = new PieceCounter(Math.Max(PieceCounter.SmallestMemory, options.MemoryBytes / 2 / options.Workers), options.ScratchFolder);
+            Count(documents, counters, options.MaximumBytes, cancellation);
+            if (counters.All(counter => counter.Spills == 0))
+            {
+                var total = counters[0].Table;
+                foreach (var counter in counters[1..])
+                    total.Add(counter.Table);
+                return Learn(total, options, cancellation);
+            }
+
+            foreach (var counter in counters)
+                counter.Spill();
+            return TrainFromCounts([.. counters.SelectMany(counter => counter.Runs)], options, cancellation);
+        }
+        finally
+        {
+            foreach (var counter in counters)
+                counter?.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Learns merges from the counts of partitions: the same merges that <see cref="Train"/> learns from all their documents, whatever the
+    /// number of partitions.
+    /// </summary>
+    /// <param name="countFiles">Files of <see cref="PieceCounter.Save"/>, each partition once, in any order.</param>
+    /// <param name="options">As for <see cref="Train"/>; the cap on bytes does not apply.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">An option is out of range, a file is missing or damaged, or a disk is full.</exception>
+    public static Merge[] TrainFromCounts(IReadOnlyList<string> countFiles, BytePairTrainerOptions options, CancellationToken cancellation = default)
+    {
+        Validate(options);
+        using var scratch = new Scratch(options.ScratchFolder);
+        return Scratch.Guard(() =>
+        {
+            var merged = Path.Combine(scratch.Path, "merged");
+            PieceCountFile.Merge(countFiles, merged, scratch.Path, cancellation);
+            using var reader = new PieceCountFile.Reader(merged);
+            using var memory = new ScratchMemory(scratch.Path, options.MemoryBytes);
+            var learner = new MergeLearner(reader.Pieces + MergeLearner.PartsOf(reader.Bytes), reader.Bytes, memory);
+            while (reader.Read())
+                learner.Add(reader.Piece, reader.Count);
+            return learner.Learn(Merges(options), options.MinimumCount, cancellation);
+        });
+    }
+
+    private static int Merges(BytePairTrainerOptions options) => options.VocabularySize - 256 - SpecialTokens.Count;
+
+    private static Merge[] Learn(PieceTable table, BytePairTrainerOptions options, CancellationToken cancellation)
+    {
+        using var scratch = new Scratch(options.ScratchFolder);
+        return Scratch.Guard(() =>
+        {
+            using var memory = new ScratchMemory(scratch.Path, options.MemoryBytes / 2);
+            long parts = 0, bytes = 0;
+            table.ForEach((piece, _) =>
+            {
+                parts += MergeLearner.PartsOf(piece.Length);
+                bytes += piece.Length;
+            });
+            var learner = new MergeLearner(parts, bytes, memory);
+            table.ForEach(learner.Add);
+            return learner.Learn(Merges(options), options.MinimumCount, cancellation);
+        });
     }
 
     private static void Validate(BytePairTrainerOptions options)
@@ -64,19 +139,17 @@ public static class BytePairTrainer
             throw new UserErrorException(FormattableString.Invariant($"The minimum count is {options.MinimumCount}."), "Give 1 or more.");
         if (options.MaximumBytes < 1)
             throw new UserErrorException(FormattableString.Invariant($"The byte cap is {options.MaximumBytes}."), "Give 1 or more.");
+        if (options.MemoryBytes < 1 << 22)
+            throw new UserErrorException(FormattableString.Invariant($"memory_bytes is {options.MemoryBytes}."), "Give 4194304 or more.");
         if (options.Workers < 1)
             throw new UserErrorException(FormattableString.Invariant($"The number of workers is {options.Workers}."), "Give 1 or more.");
     }
 
-    private static Dictionary<string, long> CountWords(
-        IEnumerable<string> documents, BytePairTrainerOptions options, CancellationToken cancellation)
+    private static void Count(IEnumerable<string> documents, PieceCounter[] counters, long? maximumBytes, CancellationToken cancellation)
     {
-        using var source = Capped(documents, options.MaximumBytes).GetEnumerator();
-        var counts = new Dictionary<string, long>[options.Workers];
-        void Count(int worker)
+        using var source = (maximumBytes is { } most ? Capped(documents, most) : documents).GetEnumerator();
+        void CountAs(int worker)
         {
-            var own = counts[worker] = new Dictionary<string, long>(StringComparer.Ordinal);
-            var lookup = own.GetAlternateLookup<ReadOnlySpan<char>>();
             var taken = new List<string>(DocumentsPerTake);
             while (true)
             {
@@ -92,37 +165,25 @@ public static class BytePairTrainer
                 foreach (var document in taken)
                 {
                     cancellation.ThrowIfCancellationRequested();
-                    for (var rest = document.AsSpan(); !rest.IsEmpty;)
-                    {
-                        var length = PreTokenizer.FirstPieceLength(rest);
-                        CollectionsMarshal.GetValueRefOrAddDefault(lookup, rest[..length], out _)++;
-                        rest = rest[length..];
-                    }
+                    counters[worker].Add(document);
                 }
             }
         }
 
         try
         {
-            Parallel.For(0, options.Workers, new ParallelOptions { CancellationToken = cancellation }, Count);
+            Parallel.For(0, counters.Length, new ParallelOptions { CancellationToken = cancellation }, CountAs);
         }
         catch (AggregateException e) when (e.InnerExceptions[0] is UserErrorException)
         {
             // The source's own complaint (an unreadable file) is the user's to read, not the fact that it rose on a worker.
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
-
-        // Sums of whole numbers: the same in any order.
-        var total = counts[0];
-        foreach (var other in counts.Skip(1))
-            foreach (var (word, count) in other)
-                CollectionsMarshal.GetValueRefOrAddDefault(total, word, out _) += count;
-        return total;
     }
 
-    private static IEnumerable<string> Capped(IEnumerable<string> documents, long? maximumBytes)
+    private static IEnumerable<string> Capped(IEnumerable<string> documents, long maximumBytes)
     {
-        var left = maximumBytes ?? long.MaxValue;
+        var left = maximumBytes;
         foreach (var document in documents)
         {
             var bytes = Encoding.UTF8.GetByteCount(document);
@@ -154,141 +215,5 @@ public static class BytePairTrainer
         }
 
         return document[..chars];
-    }
-
-    private sealed class PairState
-    {
-        public long Count;
-        public readonly List<int> Words = [];
-    }
-
-    /// <summary>Higher count first, then smaller left id, then smaller right id (the pair's key has the left id above).</summary>
-    private readonly record struct Candidate(long Count, ulong Pair) : IComparable<Candidate>
-    {
-        public int CompareTo(Candidate other) => Count != other.Count ? other.Count.CompareTo(Count) : Pair.CompareTo(other.Pair);
-    }
-
-    /// <summary>
-    /// The words as token sequences in one buffer, with the count of each pair and the words that may hold it. A merge touches
-    /// only those words. Counts of known pairs only fall, so a heap entry that is too high is put back corrected when it surfaces.
-    /// </summary>
-    private sealed class Run
-    {
-        private readonly int[] _tokens;
-        private readonly int[] _start;
-        private readonly int[] _length;
-        private readonly long[] _weight;
-        private readonly Dictionary<ulong, PairState> _pairs = [];
-        private readonly List<ulong> _newPairs = [];
-
-        public Run(Dictionary<string, long> words)
-        {
-            var tokens = new List<int>();
-            List<int> start = [], length = [];
-            List<long> weight = [];
-            foreach (var (word, count) in words)
-            {
-                foreach (var part in Encoding.UTF8.GetBytes(word).Chunk(MaximumPieceBytes))
-                {
-                    if (part.Length < 2)
-                        continue;
-                    start.Add(tokens.Count);
-                    length.Add(part.Length);
-                    weight.Add(count);
-                    foreach (var b in part)
-                        tokens.Add(b);
-                }
-            }
-
-            (_tokens, _start, _length, _weight) = ([.. tokens], [.. start], [.. length], [.. weight]);
-            for (var word = 0; word < _start.Length; word++)
-                for (var i = 1; i < _length[word]; i++)
-                    Add(_tokens[_start[word] + i - 1], _tokens[_start[word] + i], word);
-        }
-
-        public Merge[] Learn(int limit, long minimumCount, CancellationToken cancellation)
-        {
-            var merges = new List<Merge>();
-            var heap = new PriorityQueue<ulong, Candidate>();
-            PushNewPairs(heap);
-            while (merges.Count < limit && heap.TryDequeue(out var pair, out var candidate))
-            {
-                cancellation.ThrowIfCancellationRequested();
-                var state = _pairs[pair];
-                if (state.Count != candidate.Count)
-                {
-                    if (state.Count > 0)
-                        heap.Enqueue(pair, new Candidate(state.Count, pair));
-                    continue;
-                }
-
-                if (state.Count < minimumCount)
-                    break;
-                var merge = new Merge((int)(pair >> 32), (int)(uint)pair);
-                var made = 256 + merges.Count;
-                merges.Add(merge);
-                foreach (var word in state.Words)
-                    Apply(merge, made, word);
-                _pairs.Remove(pair);
-                PushNewPairs(heap);
-            }
-
-            return [.. merges];
-        }
-
-        private void PushNewPairs(PriorityQueue<ulong, Candidate> heap)
-        {
-            foreach (var pair in _newPairs)
-                heap.Enqueue(pair, new Candidate(_pairs[pair].Count, pair));
-            _newPairs.Clear();
-        }
-
-        private void Apply(Merge merge, int made, int word)
-        {
-            var tokens = _tokens.AsSpan(_start[word], _length[word]);
-            var written = 0;
-            var afterMerge = -1;
-            for (var i = 0; i < tokens.Length; written++)
-            {
-                if (i + 1 >= tokens.Length || tokens[i] != merge.Left || tokens[i + 1] != merge.Right)
-                {
-                    tokens[written] = tokens[i++];
-                    continue;
-                }
-
-                // The pair before was already taken off as the pair after the previous merge, if that one ended here.
-                if (i > 0 && i != afterMerge)
-                    Remove(tokens[i - 1], merge.Left, word);
-                Remove(merge.Left, merge.Right, word);
-                if (i + 2 < tokens.Length)
-                    Remove(merge.Right, tokens[i + 2], word);
-                tokens[written] = made;
-                i += 2;
-                afterMerge = i;
-            }
-
-            _length[word] = written;
-            for (var i = 1; i < written; i++)
-                if (tokens[i - 1] == made || tokens[i] == made)
-                    Add(tokens[i - 1], tokens[i], word);
-        }
-
-        private void Add(int left, int right, int word)
-        {
-            var key = ((ulong)(uint)left << 32) | (uint)right;
-            ref var state = ref CollectionsMarshal.GetValueRefOrAddDefault(_pairs, key, out var known);
-            if (!known)
-            {
-                state = new PairState();
-                _newPairs.Add(key);
-            }
-
-            state!.Count += _weight[word];
-            if (state.Words.Count == 0 || state.Words[^1] != word)
-                state.Words.Add(word);
-        }
-
-        private void Remove(int left, int right, int word) =>
-            _pairs[((ulong)(uint)left << 32) | (uint)right].Count -= _weight[word];
     }
 }

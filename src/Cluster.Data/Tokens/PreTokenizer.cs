@@ -1,6 +1,10 @@
 // Enters: text. Leaves: the lengths of its pieces, one after another. Does not know: tokens, merges, vocabularies.
 
 using System.Buffers;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 
 namespace Cluster.Data.Tokens;
@@ -16,7 +20,9 @@ public static class PreTokenizer
     public const string Pattern =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    private enum Kind
+    private static readonly Kind[] AsciiKinds = [.. Enumerable.Range(0, 128).Select(c => KindOf((char)c))];
+
+    private enum Kind : byte
     {
         Letter,
         Number,
@@ -48,6 +54,86 @@ public static class PreTokenizer
         return symbolsEnd > symbols
             ? RunEnd(text, symbolsEnd, Kind.NewLine)
             : WhiteSpaceEnd(text);
+    }
+
+    /// <summary><see cref="FirstPieceLength"/>, and the piece as a key if it is ASCII and short.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="key">The piece's bytes; empty if it is not ASCII or has more than <see cref="PieceKey.MaximumLength"/> of them.</param>
+    internal static int FirstPiece(ReadOnlySpan<char> text, out PieceKey key)
+    {
+        if (text.Length >= Vector128<byte>.Count)
+        {
+            ref var first = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(text));
+            var bytes = Vector128.NarrowWithSaturation(Vector128.LoadUnsafe(ref first), Vector128.LoadUnsafe(ref first, (nuint)Vector128<ushort>.Count));
+            if (AsciiPieceLength(bytes) is > 0 and var ascii)
+            {
+                key = PieceKey.Of(bytes, ascii);
+                return ascii;
+            }
+        }
+
+        var length = FirstPieceLength(text);
+        key = PieceKey.Of(text[..length]);
+        return length;
+    }
+
+    /// <summary>
+    /// The rules of <see cref="FirstPieceLength"/> on sixteen characters at once, a bit for each: a run's length is a count of trailing
+    /// ones. 0 if they don't decide: the piece may reach beyond them, touches a character outside of ASCII, or may be a contraction.
+    /// </summary>
+    /// <param name="bytes">The first sixteen characters; those outside of ASCII as 128 to 255.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int AsciiPieceLength(Vector128<byte> bytes)
+    {
+        // Characters outside of ASCII are in no class, so each run ends at one; the last check then refuses.
+        var ascii = ~bytes.ExtractMostSignificantBits() & 0xFFFF;
+        var letters = Vector128.LessThan((bytes | Vector128.Create((byte)0x20)) - Vector128.Create((byte)'a'), Vector128.Create((byte)26)).ExtractMostSignificantBits();
+        var first = bytes.ToScalar();
+        int length;
+        if ((letters & 1) != 0)
+        {
+            length = BitOperations.TrailingZeroCount(~letters);
+        }
+        else
+        {
+            var digits = Vector128.LessThan(bytes - Vector128.Create((byte)'0'), Vector128.Create((byte)10)).ExtractMostSignificantBits();
+            var newLines = (Vector128.Equals(bytes, Vector128.Create((byte)'\n')) | Vector128.Equals(bytes, Vector128.Create((byte)'\r'))).ExtractMostSignificantBits();
+            if ((ascii & 1) == 0 || first == '\'')
+                return 0;
+            if ((digits & 1) != 0)
+            {
+                // A fourth digit is left to the next piece, so three need no look at what follows.
+                length = BitOperations.TrailingZeroCount(~digits);
+                if (length >= 3)
+                    return 3;
+            }
+            else if ((newLines & 1) == 0 && (letters & 2) != 0)
+            {
+                length = 1 + BitOperations.TrailingZeroCount(~(letters >> 1));
+            }
+            else
+            {
+                var white = Vector128.LessThan(bytes - Vector128.Create((byte)'\t'), Vector128.Create((byte)5)).ExtractMostSignificantBits()
+                    | Vector128.Equals(bytes, Vector128.Create((byte)' ')).ExtractMostSignificantBits();
+                var others = ascii & ~(letters | digits | white);
+                var symbols = first == ' ' ? 1 : 0;
+                if ((others >> symbols & 1) != 0)
+                {
+                    length = symbols + BitOperations.TrailingZeroCount(~(others >> symbols));
+                    length += BitOperations.TrailingZeroCount(~(newLines >> length));
+                }
+                else
+                {
+                    length = BitOperations.TrailingZeroCount(~white);
+                    if (length >= Vector128<byte>.Count || (ascii >> length & 1) == 0)
+                        return 0;
+                    var lines = newLines & ((1u << length) - 1);
+                    return lines != 0 ? 32 - BitOperations.LeadingZeroCount(lines) : Math.Max(1, length - 1);
+                }
+            }
+        }
+
+        return length < Vector128<byte>.Count && (ascii >> length & 1) != 0 ? length : 0;
     }
 
     private static int WhiteSpaceEnd(ReadOnlySpan<char> text)
@@ -98,6 +184,8 @@ public static class PreTokenizer
     {
         var c = text[index];
         width = 1;
+        if (c < 128)
+            return AsciiKinds[c];
         if (char.IsSurrogate(c))
         {
             if (Rune.DecodeFromUtf16(text[index..], out var rune, out width) != OperationStatus.Done)
@@ -105,12 +193,13 @@ public static class PreTokenizer
             return Rune.IsLetter(rune) ? Kind.Letter : Rune.IsNumber(rune) ? Kind.Number : Kind.Other;
         }
 
-        if (char.IsLetter(c))
-            return Kind.Letter;
-        if (char.IsNumber(c))
-            return Kind.Number;
-        if (c is '\r' or '\n')
-            return Kind.NewLine;
-        return char.IsWhiteSpace(c) ? Kind.Space : Kind.Other;
+        return KindOf(c);
     }
+
+    private static Kind KindOf(char c) =>
+        char.IsLetter(c) ? Kind.Letter
+        : char.IsNumber(c) ? Kind.Number
+        : c is '\r' or '\n' ? Kind.NewLine
+        : char.IsWhiteSpace(c) ? Kind.Space
+        : Kind.Other;
 }

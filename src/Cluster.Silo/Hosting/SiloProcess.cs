@@ -112,6 +112,7 @@ public static class SiloProcess
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddSingleton<InferenceSilos>();
+        builder.Services.AddSingleton<DataSilos>();
         builder.Services.AddSingleton(InferenceOptions.Of(configuration));
         builder.Services.AddSingleton<InferenceInstruments>();
         builder.Services.AddSingleton<LocalWorkers>();

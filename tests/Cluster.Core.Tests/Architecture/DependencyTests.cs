@@ -11,7 +11,7 @@ public class DependencyTests
     {
         ["Cluster.Core"] = ([], []),
         ["Cluster.Contracts"] = (["Core"], ["Microsoft.Orleans.Sdk"]),
-        ["Cluster.Data"] = (["Core"], []),
+        ["Cluster.Data"] = (["Core"], ["AngleSharp", "Parquet.Net", "ZstdSharp.Port"]),
         ["Cluster.Collectives"] = (["Core"], ["System.IO.Hashing"]),
         ["Cluster.Inference"] = (["Core"], ["System.IO.Hashing"]),
         ["Cluster.Model"] = (["Core", "Inference"], ["TorchSharp"]),

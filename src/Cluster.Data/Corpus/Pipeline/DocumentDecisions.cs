@@ -1,0 +1,28 @@
+using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Recipes;
+
+namespace Cluster.Data.Corpus.Pipeline;
+
+/// <summary>What was decided on the documents of a partition, asked in order.</summary>
+internal sealed class DocumentDecisions : IDisposable
+{
+    private readonly DecisionReader? _exact, _near;
+
+    public DocumentDecisions(CorpusFolder folder, int partition, DuplicatesRecipe recipe)
+    {
+        _exact = recipe.Exact ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Exact), partition)) : null;
+        _near = recipe.Near is not null ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Near), partition)) : null;
+    }
+
+    /// <summary>The rule by which the document goes and the decision, or null if it stays.</summary>
+    public (string Rule, DuplicateDecision Decision)? Of(int index) =>
+        _exact?.Of(index) is { Count: > 0 } exact ? ("exact_duplicate", exact[0])
+        : _near?.Of(index) is { Count: > 0 } near ? ("near_duplicate", near[0])
+        : null;
+
+    public void Dispose()
+    {
+        _exact?.Dispose();
+        _near?.Dispose();
+    }
+}

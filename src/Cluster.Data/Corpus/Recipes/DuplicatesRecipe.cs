@@ -1,0 +1,63 @@
+using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Deduplication;
+
+namespace Cluster.Data.Corpus.Recipes;
+
+/// <summary>
+/// Which copies of a text go. Whole documents are decided first; paragraphs or lines are compared among the documents that stay, so that
+/// no text is lost with a document that goes.
+/// </summary>
+public sealed record DuplicatesRecipe
+{
+    /// <summary>Whether of documents of equal texts all but one go.</summary>
+    public bool Exact { get; init; } = true;
+
+    /// <summary>How nearly equal documents are found; null leaves them.</summary>
+    public NearDuplicatesRecipe? Near { get; init; } = new();
+
+    /// <summary>Whether repeated paragraphs or lines go too; null leaves them.</summary>
+    public UnitDuplicatesRecipe? Units { get; init; }
+
+    /// <summary>Folders of earlier corpora, made with <see cref="KeepSignatures"/>: what they hold already goes. The first counts first.</summary>
+    public IReadOnlyList<string> Earlier { get; init; } = [];
+
+    /// <summary>Whether the signatures of the documents that stay are kept, for later corpora to be compared with.</summary>
+    public bool KeepSignatures { get; init; }
+
+    internal bool ComparesDocuments => Exact || Near is not null;
+
+    internal void Validate()
+    {
+        Near?.MinHash.Validate();
+        Units?.Options.Validate();
+        if (Near?.MinimumSimilarity is { } similarity && !(similarity is >= 0 and <= 1))
+            throw new UserErrorException(FormattableString.Invariant($"duplicates.near.minimum_similarity is {similarity}."), "Give 0 to 1, or null.");
+        if (Units is { Level: ExactLevel.Document })
+            throw new UserErrorException("duplicates.units.level is document.", "Give paragraph or line; duplicates.exact is for documents.");
+    }
+}
+
+/// <summary>How near-duplicates are found.</summary>
+public sealed record NearDuplicatesRecipe
+{
+    /// <summary>Shingles and bands.</summary>
+    public MinHashOptions MinHash { get; init; } = new();
+
+    /// <summary>Least estimated Jaccard similarity of documents that are joined, 0 to 1; null joins all that share a bucket, as FineWeb did.</summary>
+    public double? MinimumSimilarity { get; init; }
+}
+
+/// <summary>Which repeated parts of documents go.</summary>
+public sealed record UnitDuplicatesRecipe
+{
+    /// <summary>Paragraphs or lines.</summary>
+    public ExactLevel Level { get; init; } = ExactLevel.Paragraph;
+
+    /// <summary>Shorter ones always stay, 1 or more.</summary>
+    public int MinimumCharacters { get; init; } = 32;
+
+    /// <summary>Fewest visible characters that a document must keep; one that keeps fewer goes, 1 or more.</summary>
+    public int MinimumLeft { get; init; } = 80;
+
+    internal ExactOptions Options => new() { Level = Level, MinimumCharacters = MinimumCharacters };
+}

@@ -1,0 +1,65 @@
+using System.Text.Json;
+
+namespace Cluster.Cli.Tests.Verbs;
+
+public sealed class CorpusBuildVerbTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Build_ThenWhySampleAndReport_SayWhatBecameOfDocuments()
+    {
+        var text = string.Join(' ', Enumerable.Range(0, 40).Select(i => $"The list of item {i} grows when another item is added to it."));
+        Directory.CreateDirectory(_folder.In("in"));
+        File.WriteAllText(_folder.In("in/a.txt"), text);
+        File.WriteAllText(_folder.In("in/b.txt"), text);
+        File.WriteAllText(_folder.In("in/c.txt"), "short");
+        var recipe = _folder.In("recipe.json");
+        File.WriteAllText(recipe, JsonSerializer.Serialize(new
+        {
+            name = "small",
+            sources = new[] { new { kind = "folder", name = "notes", path = _folder.In("in") } },
+            stages = new object[] { new { stage = "normalise" }, new { stage = "plain-text", minimum_characters = 40 }, new { stage = "quality" } },
+        }));
+        var corpus = _folder.In("corpus");
+
+        var built = await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", corpus, "--json");
+        Assert.Equal((0, ""), (built.Code, built.Error));
+        var result = JsonDocument.Parse(built.Output).RootElement;
+        Assert.Equal((3, 1), (result.GetProperty("documents_in").GetInt32(), result.GetProperty("documents").GetInt32()));
+        var table = await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", corpus);
+        Assert.Contains(result.GetProperty("corpus_sha256").GetString()!, table.Output, StringComparison.Ordinal);
+
+        Assert.Contains("dropped by plain-text", (await Cli.RunAsync("corpus", "why", "notes/c.txt", "--corpus", corpus)).Output, StringComparison.Ordinal);
+        var copy = JsonDocument.Parse((await Cli.RunAsync("corpus", "why", "notes/b.txt", "--corpus", corpus, "--json")).Output).RootElement;
+        Assert.Equal(("exact_duplicate", "notes/a.txt"), (copy.GetProperty("rule").GetString(), copy.GetProperty("copy_of").GetString()));
+        Assert.Matches("outcome +kept", (await Cli.RunAsync("corpus", "why", "notes/a.txt", "--corpus", corpus)).Output);
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "why", "notes/none.txt", "--corpus", corpus), "notes/none.txt");
+
+        var sample = await Cli.RunAsync("corpus", "sample", "--dropped-by", "plain-text", "--corpus", corpus);
+        Assert.Equal("notes/c.txt\n  too_short 5\n  short\n", sample.Output);
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "sample", "--dropped-by", "nobody", "--corpus", corpus), "nobody", "plain-text");
+
+        var report = await Cli.RunAsync("corpus", "report", "--corpus", corpus);
+        Assert.Equal(0, report.Code);
+        var page = File.ReadAllText(Path.Combine(corpus, "report.html"));
+        Assert.Equal(5, page.Split("data:image/png;base64,iVBOR").Length - 1);
+        foreach (var part in (string[])["Funnel", "Sources", "Languages", "Lengths", "Quality", "Duplicates", "too_short 1"])
+            Assert.Contains(part, page, StringComparison.Ordinal);
+        var again = page;
+        await Cli.RunAsync("corpus", "report", "--corpus", corpus);
+        Assert.Equal(again, File.ReadAllText(Path.Combine(corpus, "report.html")));
+    }
+
+    [Fact]
+    public async Task Build_WrongRecipe_OneParagraph()
+    {
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", _folder.In("none.json"), "--out", _folder.In("x")), "none.json");
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", "nothing", "--out", _folder.In("x")), "nothing", "reference");
+        var recipe = _folder.In("recipe.json");
+        File.WriteAllText(recipe, "{\"sources\":[{\"kind\":\"folder\",\"name\":\"a\",\"path\":\"/nowhere/at/all\"}]}");
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", _folder.In("x")), "/nowhere/at/all");
+    }
+}

@@ -1,0 +1,215 @@
+using Cluster.Core.Errors;
+using Cluster.Data.Corpus;
+using Cluster.Data.Corpus.Pipeline;
+using Cluster.Data.Corpus.Recipes;
+using Cluster.Data.Corpus.Sources;
+using Cluster.Data.Corpus.Deduplication;
+
+namespace Cluster.Data.Tests.Corpus.Pipeline;
+
+public class CorpusJobTests
+{
+    private const int Documents = 600;
+
+    [Fact]
+    public async Task Run_OneTwoAndFourWorkersAndLittleMemory_SameCorpus()
+    {
+        using var folder = Texts();
+        var first = await Build(folder, "one", workers: 1);
+        Assert.Equal(first.CorpusSha256, (await Build(folder, "two", workers: 2)).CorpusSha256);
+        Assert.Equal(first.CorpusSha256, (await Build(folder, "four", workers: 4, memory: 1 << 20)).CorpusSha256);
+        Assert.Equal(first.CorpusSha256, Sha256OfShards(folder.In("four")));
+        Assert.True(first.Partitions > 10);
+        Assert.NotEqual(first.CorpusSha256, (await Build(folder, "other", workers: 2, recipe => recipe with { Duplicates = recipe.Duplicates with { Near = null } })).CorpusSha256);
+    }
+
+    [Fact]
+    public async Task Run_StoppedAfterEachUnit_SameFilesAsAtOnce()
+    {
+        using var folder = Texts();
+        var whole = await Build(folder, "whole", workers: 2);
+        CorpusSummary? summary = null;
+        var stops = 0;
+        while (summary is null)
+        {
+            using var stop = new CancellationTokenSource();
+            var units = 0;
+            try
+            {
+                var job = await CorpusJob.PrepareAsync(new CorpusFolder(folder.In("stopped")), Recipe(folder), new CorpusResources { Workers = 1 });
+                summary = CorpusRunner.Run(job, 1, progress =>
+                {
+                    if (++units == 4)
+                        stop.Cancel();
+                }, stop.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                stops++;
+            }
+        }
+
+        Assert.True(stops > 5);
+        Assert.Equal(File.ReadAllText(folder.In("whole/corpus.json")), File.ReadAllText(folder.In("stopped/corpus.json")));
+        foreach (var file in Directory.GetFiles(folder.In("whole/provenance")))
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(folder.In("stopped/provenance"), Path.GetFileName(file))));
+        Assert.Equal(whole.CorpusSha256, summary.CorpusSha256);
+    }
+
+    [Fact]
+    public async Task Run_EachInputDocument_OneRowThatSaysWhatBecameOfIt()
+    {
+        using var folder = Texts();
+        var summary = await Build(folder, "out", workers: 2);
+        var corpus = new CorpusFolder(folder.In("out"));
+        var rows = Enumerable.Range(0, summary.Partitions).SelectMany(p => ProvenanceFile.Read(corpus.Provenance(p))).ToList();
+
+        Assert.Equal(Documents + 3, rows.Count);
+        Assert.Equal(rows.Count, rows.Select(row => row.Id).Distinct().Count());
+        Assert.Equal(summary.Documents, rows.Count(row => row.Kept));
+        Assert.All(rows, row => Assert.Equal(row.Kept, row.Stage is null));
+        Assert.Equal(1, rows.Count(row => row is { Stage: "plain-text", Rule: "too_short" }));
+        var exact = rows.Where(row => row.Rule == "exact_duplicate").ToList();
+        Assert.Equal(Documents / 10, exact.Count);
+        Assert.All(exact, row => Assert.True(rows.Single(other => other.Id == row.CopyOf).Kept));
+        Assert.Equal("near_duplicate", rows.Single(row => row.Id == "notes/near.txt").Rule);
+        Assert.Equal(("read", "malformed_xml"), rows.Where(row => row.Id == "notes/bad.xml").Select(row => (row.Stage!, row.Rule!)).Single());
+        // The funnel adds up, stage by stage.
+        foreach (var (before, after) in summary.Statistics.Stages.Zip(summary.Statistics.Stages.Skip(1)))
+            Assert.Equal(before.Out, after.In);
+        Assert.All(summary.Statistics.Stages, stage => Assert.Equal(stage.In - stage.Out, stage.Dropped.Values.Sum()));
+        Assert.Equal(summary.Documents, summary.Statistics.Stages[^1].Out);
+        Assert.Equal(summary.Documents, summary.Statistics.Quality.Sum());
+    }
+
+    [Fact]
+    public async Task Run_TooMuchUnreadable_StopsAndSaysWhat()
+    {
+        using var folder = Texts();
+        var error = await Assert.ThrowsAsync<UserErrorException>(() => Build(folder, "out", 2, recipe => recipe with { MaximumFailedShare = 0.001 }));
+        Assert.Contains("1 malformed_xml", error.What, StringComparison.Ordinal);
+        Assert.Contains("maximum_failed_share", error.Remedy, StringComparison.Ordinal);
+        Assert.False(File.Exists(folder.In("out/corpus.json")));
+    }
+
+    [Fact]
+    public async Task Run_RepeatedParagraphs_OnlyTheFirstStays()
+    {
+        using var folder = new TempFolder();
+        const string notice = "This notice stands on every page of the site and says nothing about the page.";
+        for (var i = 0; i < 5; i++)
+            folder.Write($"in/{i}.txt", $"{Sentence(i)} {Sentence(i + 100)}\n\n{notice}\n\n{Sentence(i + 200)}");
+        folder.Write("in/9.txt", notice + "\n\n" + notice);
+        var summary = await Build(folder, "out", 1, recipe => recipe with { Duplicates = new DuplicatesRecipe { Near = null, Units = new UnitDuplicatesRecipe() } });
+        Assert.Equal((5, 1L), (summary.Documents, summary.Statistics.Stages[^1].Dropped["repeated_parts"]));
+        var texts = Read(folder.In("out"));
+        Assert.Equal(1, texts.Count(text => text.Contains(notice, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Run_EarlierCorpus_WhatItHoldsGoes()
+    {
+        using var folder = Texts();
+        await Build(folder, "earlier", 2, recipe => recipe with { Duplicates = recipe.Duplicates with { KeepSignatures = true } });
+        folder.Write("in/zz-new.txt", string.Join(' ', Enumerable.Range(5_000, 12).Select(Sentence)));
+        var summary = await Build(folder, "later", 2, recipe => recipe with { Duplicates = recipe.Duplicates with { Earlier = [folder.In("earlier")] } });
+        Assert.Equal(1, summary.Documents);
+    }
+
+    [Fact]
+    public async Task Run_ReferencePreset_TextsAndQualitiesOfTheBuilderInMemory()
+    {
+        using var folder = new TempFolder();
+        string[] assemblies = ["System.Collections", "System.Linq"];
+        var source = (ReferenceRecipe)CurationPresets.ReferenceCorpus.Sources[0];
+        var recipe = CurationPresets.ReferenceCorpus with { Sources = [source with { Assemblies = assemblies }], Limits = new ReadLimits { PartitionBytes = 64 << 10 } };
+        CorpusRunner.Run(await CorpusJob.PrepareAsync(new CorpusFolder(folder.In("out")), recipe, new CorpusResources()), 2);
+
+        var documents = new DotnetReferenceSource(null, assemblies).Read(2).Documents;
+        var (inMemory, _) = Curator.Curate(documents, new CorpusOptions(), new HeuristicQualityScorer());
+
+        Assert.Equal(inMemory.Select(document => document.Text), Read(folder.In("out")));
+        // A built corpus is a source for training; groups, by which texts are held out, come with it.
+        var again = new FolderSource(new CorpusFolder(folder.In("out")).Shards).Read(2).Documents;
+        Assert.Equal(inMemory.Select(document => (document.Group, document.Title, document.Text)), again.Select(document => (document.Group, document.Title, document.Text)));
+    }
+
+    [Fact]
+    public async Task Prepare_FolderOfAnotherRecipe_Refused()
+    {
+        using var folder = Texts();
+        await Build(folder, "out", 2);
+        await Assert.ThrowsAsync<UserErrorException>(() => Build(folder, "out", 2, recipe => recipe with { Seed = 9 }));
+    }
+
+    [Fact]
+    public void Parse_CanonicalForm_RoundTripsAndRefusesTheUnknown()
+    {
+        var recipe = CurationPresets.ReferenceCorpus with { Stages = CurationPresets.Web };
+        Assert.Equal(CurationRecipeJson.Hash(recipe), CurationRecipeJson.Hash(CurationRecipeJson.Parse(CurationRecipeJson.Indented(recipe), "it")));
+        var source = "\"sources\":[{\"kind\":\"folder\",\"name\":\"a\",\"path\":\"b\"}]";
+        Assert.Equal(0.5, ((Cluster.Data.Corpus.Filters.PlainTextOptions)CurationRecipeJson.Parse($"{{{source},\"stages\":[{{\"stage\":\"plain-text\",\"minimum_letters\":0.5}}]}}", "it").Stages[0].Options).MinimumLetters);
+        foreach (var (json, part) in ((string, string)[])[
+            ($"{{{source},\"stages\":[{{\"stage\":\"nothing\"}}]}}", "No stage is called \"nothing\""),
+            ($"{{{source},\"stages\":[{{\"stage\":\"plain-text\",\"minimum\":1}}]}}", "minimum"),
+            ("{\"sources\":[{\"kind\":\"carrier_pigeon\",\"name\":\"a\"}]}", "carrier_pigeon"),
+            ($"{{{source},\"typo\":1}}", "typo"),
+            ("{\"sources\":[]}", "sources is empty"),
+            ("{\"sources\":[{\"kind\":\"folder\",\"name\":\"a/b\",\"path\":\"b\"}]}", "a/b"),
+        ])
+            Assert.Contains(part, Assert.Throws<UserErrorException>(() => CurationRecipeJson.Parse(json, "it")).Message, StringComparison.Ordinal);
+    }
+
+    internal static string Sentence(int i) =>
+        $"Sentence {i} tells of the {Word(i * 3)} and the {Word(i * 5 + 1)}, which is {Word(i * 7 + 2)} when the {Word(i * 11 + 3)} comes to the {Word(i * 13 + 4)}.";
+
+    /// <summary>600 texts of which each tenth is an exact copy, one near-duplicate, one too short and one that is no XML.</summary>
+    internal static TempFolder Texts()
+    {
+        var folder = new TempFolder();
+        for (var i = 0; i < Documents; i++)
+        {
+            var subject = i % 10 == 9 ? i - 5 : i;
+            folder.Write($"in/{i:0000}.txt", string.Join(' ', Enumerable.Range(0, 12).Select(s => Sentence(subject * 12 + s))));
+        }
+
+        folder.Write("in/near.txt", string.Join(' ', Enumerable.Range(0, 12).Select(Sentence)).Replace("Sentence 11 tells", "A sentence tells", StringComparison.Ordinal));
+        folder.Write("in/short.txt", "too short");
+        folder.Write("in/bad.xml", "<open>");
+        return folder;
+    }
+
+    internal static CurationRecipe Recipe(TempFolder folder) => new()
+    {
+        Name = "test",
+        Sources = [new FolderRecipe { Name = "notes", Path = folder.In("in") }],
+        Stages = CurationPresets.Reference,
+        Duplicates = new DuplicatesRecipe { Near = new NearDuplicatesRecipe { MinimumSimilarity = 0.5 } },
+        Limits = new ReadLimits { PartitionBytes = 40 << 10 },
+        MaximumFailedShare = 0.05,
+    };
+
+    private static string Word(int i) => ((string[])["river", "stone", "lamp", "road", "winter", "letter", "garden", "machine", "window", "market"])[i % 10] + (char)('a' + i / 10 % 26) + (char)('a' + i / 260 % 26);
+
+    private static async Task<CorpusSummary> Build(TempFolder folder, string name, int workers, Func<CurationRecipe, CurationRecipe>? change = null, long memory = 64 << 20)
+    {
+        var recipe = change?.Invoke(Recipe(folder)) ?? Recipe(folder);
+        var job = await CorpusJob.PrepareAsync(new CorpusFolder(folder.In(name)), recipe, new CorpusResources { Workers = workers, MemoryBytes = memory });
+        return CorpusRunner.Run(job, workers);
+    }
+
+    private static List<string> Read(string corpus) =>
+        [.. Directory.GetFiles(new CorpusFolder(corpus).Shards).Order(StringComparer.Ordinal).SelectMany(path =>
+            Cluster.Data.Tests.Corpus.Sources.FileReadingTests.Reading().Read(Path.GetDirectoryName(path)!, new SourceFile(Path.GetFileName(path), 0), default)).Select(item => item.Document!.Text)];
+
+    /// <summary>The stated hash once more, from the files alone.</summary>
+    private static string Sha256OfShards(string corpus)
+    {
+        var digests = Directory.GetFiles(new CorpusFolder(corpus).Shards).Order(StringComparer.Ordinal).Select(path =>
+        {
+            using var stream = Cluster.Data.Corpus.Sources.Files.Compression.Open(path);
+            return Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(stream));
+        });
+        return Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.ASCII.GetBytes(string.Concat(digests))));
+    }
+}

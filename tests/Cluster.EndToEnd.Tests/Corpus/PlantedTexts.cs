@@ -1,0 +1,56 @@
+using System.Globalization;
+using System.Text;
+using Cluster.Core.Randomness;
+using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Recipes;
+using Cluster.Data.Corpus.Sources;
+
+namespace Cluster.EndToEnd.Tests.Corpus;
+
+/// <summary>A folder of records with exact and near copies in it, and the recipe that reads it.</summary>
+internal sealed class PlantedTexts : IDisposable
+{
+    public string Folder { get; } = Directory.CreateTempSubdirectory("cluster-texts-").FullName;
+
+    /// <summary>Writes a file of records; of every ten, one is a copy of an earlier one and one nearly so.</summary>
+    public void Write(string name, int documents, int words)
+    {
+        Directory.CreateDirectory(In("texts"));
+        using var writer = new StreamWriter(In($"texts/{name}"), false, new UTF8Encoding(false)) { NewLine = "\n" };
+        var text = new StringBuilder();
+        for (var i = 0; i < documents; i++)
+        {
+            var subject = i % 10 is 8 or 9 ? i - 7 : i;
+            var random = new CounterRandom((ulong)subject, RandomPurpose.Synthetic, 1);
+            text.Clear();
+            for (var w = 0; w < words; w++)
+            {
+                var word = random.Below((ulong)w, 4_000);
+                text.Append(w == 5 && i % 10 == 9 ? "otherwise" : "w" + word.ToString("x", CultureInfo.InvariantCulture)).Append(w % 17 == 16 ? ".\\n" : " ");
+            }
+
+            writer.WriteLine($"{{\"text\":\"{text}\"}}");
+        }
+    }
+
+    public string In(string name) => Path.Combine(Folder, name);
+
+    /// <summary>The recipe, as a file.</summary>
+    public string RecipeFile(int partitionBytes, bool near = true)
+    {
+        var path = In("recipe.json");
+        File.WriteAllText(path, CurationRecipeJson.Indented(Recipe(partitionBytes, near)));
+        return path;
+    }
+
+    public CurationRecipe Recipe(int partitionBytes, bool near = true) => new()
+    {
+        Name = "planted",
+        Sources = [new FolderRecipe { Name = "texts", Path = In("texts") }],
+        Stages = CurationPresets.Reference,
+        Duplicates = new DuplicatesRecipe { Near = near ? new NearDuplicatesRecipe { MinimumSimilarity = 0.7 } : null, Units = new UnitDuplicatesRecipe { Level = ExactLevel.Line, MinimumCharacters = 60 } },
+        Limits = new ReadLimits { PartitionBytes = partitionBytes },
+    };
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+}
