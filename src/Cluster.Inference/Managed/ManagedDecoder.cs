@@ -24,9 +24,11 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     private readonly CachedAttention _attention;
     private readonly double[]? _wavelengths;
     private readonly float* _x, _h, _qkv, _attended, _branch, _up, _hidden, _logits, _cosines, _sines;
-    private readonly float** _blockPointers;
+    private readonly PanelFormat _format;
+    private readonly KeyValueFormat _keyValues;
+    private readonly byte** _blockPointers;
     private readonly nint[] _storage;
-    private readonly int _blockFloats;
+    private readonly int _blockBytes;
     private readonly DecodeSequence[] _rowSequences = new DecodeSequence[MaxRows];
     private readonly int[] _rowPositions = new int[MaxRows];
     private float[] _batchLogits = [];
@@ -51,13 +53,13 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         int width = shape.Width, query = shape.Heads * shape.HeadSize, qkv = query + 2 * shape.KvHeads * shape.HeadSize;
         var up = shape.Activation == Activation.Swiglu ? 2 * shape.FeedForward : shape.FeedForward;
 
-        var elementSize = precision == DecodePrecision.Bf16 ? sizeof(ushort) : sizeof(float);
+        _format = PanelFormat.Of(precision);
         var sinusoidal = shape.Positions == PositionEncoding.Sinusoidal ? (long)shape.MaxContext * width : 0;
         var bytes = NativeArena.Align(sinusoidal * sizeof(float));
         foreach (var p in layout.Parameters)
         {
             if (IsProduct(p))
-                bytes += NativeArena.Align(PanelMatrix.PackedCount(p.Rows, p.Columns) * elementSize);
+                bytes += NativeArena.Align(_format.Bytes(p.Rows, p.Columns));
             if (!IsProduct(p) || p.Name == "token_embedding.weight")
                 bytes += NativeArena.Align(p.Count * sizeof(float));
         }
@@ -102,8 +104,9 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
 
         if (shape.Positions == PositionEncoding.Rotary)
             _wavelengths = [.. Enumerable.Range(0, shape.HeadSize / 2).Select(i => Math.Pow(ModelShape.PositionBase, 2.0 * i / shape.HeadSize))];
-        _attention = new CachedAttention(shape.Heads, shape.KvHeads, shape.HeadSize, shape.MaxContext);
-        _blockFloats = checked(_attention.BlockFloats * shape.Layers);
+        _keyValues = new Fp32KeyValues(shape.KvHeads, shape.HeadSize);
+        _attention = new CachedAttention(_keyValues, shape.Heads, shape.MaxContext);
+        _blockBytes = checked(_keyValues.LayerBytes * shape.Layers);
         var cache = cacheTokens == 0 ? (long)DefaultSequences * shape.MaxContext : cacheTokens;
         Cache = new KvBlockPool(checked((int)((cache + CachedAttention.BlockTokens - 1) / CachedAttention.BlockTokens)), CachedAttention.BlockTokens);
         _storage = new nint[Cache.Count];
@@ -122,7 +125,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         _logits = Scratch(shape.Vocabulary);
         _cosines = Scratch(half);
         _sines = Scratch(half);
-        _blockPointers = (float**)_scratch.Take(pointers * sizeof(nint));
+        _blockPointers = (byte**)_scratch.Take(pointers * sizeof(nint));
     }
 
     /// <inheritdoc/>
@@ -243,16 +246,16 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         {
             var block = _blocks[layer];
             DecodeKernels.AddNorm(_x, branch, branchBias, _h, block.AttentionGain, block.AttentionBias, rows, width, Shape.Norm);
-            block.Qkv.Multiply(_h, _qkv, rows);
+            Multiply(block.Qkv, _h, _qkv, rows);
             Attend(layer, block, rows);
-            block.Output.Multiply(_attended, _branch, rows);
+            Multiply(block.Output, _attended, _branch, rows);
             DecodeKernels.AddNorm(_x, _branch, block.OutputBias, _h, block.FeedForwardGain, block.FeedForwardBias, rows, width, Shape.Norm);
-            block.Up.Multiply(_h, _up, rows);
+            Multiply(block.Up, _h, _up, rows);
             if (Shape.Activation == Activation.Swiglu)
                 DecodeKernels.Swiglu(_up, block.UpBias, _hidden, rows, Shape.FeedForward);
             else
                 DecodeKernels.Gelu(_up, block.UpBias, _hidden, rows, Shape.FeedForward);
-            block.Down.Multiply(_hidden, _branch, rows);
+            Multiply(block.Down, _hidden, _branch, rows);
             branch = _branch;
             branchBias = block.DownBias;
         }
@@ -261,14 +264,16 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
             return;
         long skipped = (long)firstLogitRow * width;
         DecodeKernels.AddNorm(_x + skipped, branch + skipped, branchBias, _h, _finalGain, _finalBias, rows - firstLogitRow, width, Shape.Norm);
-        _head.Multiply(_h, _logits, rows - firstLogitRow);
+        Multiply(_head, _h, _logits, rows - firstLogitRow);
     }
+
+    private static void Multiply(PanelMatrix matrix, float* x, float* y, int rows) => matrix.Multiply(x, null, y, rows, 0, matrix.Panels);
 
     /// <summary>Attention row by row: a prompt's later rows read the keys and values that its earlier rows have just written.</summary>
     private void Attend(int layer, Block block, int rows)
     {
         int query = Shape.Heads * Shape.HeadSize, qkv = query + 2 * Shape.KvHeads * Shape.HeadSize, half = Shape.HeadSize / 2;
-        var offset = (long)layer * _attention.BlockFloats;
+        var offset = (long)layer * _keyValues.LayerBytes;
         for (var r = 0; r < rows; r++)
         {
             // The rows of a prefill share one sequence; the last of them needs the most blocks, so all pointers are set at the first.
@@ -298,17 +303,17 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         }
     }
 
-    private float* Storage(int number)
+    private byte* Storage(int number)
     {
         if (_storage[number] == 0)
         {
-            var size = (nuint)_blockFloats * sizeof(float);
+            var size = (nuint)_blockBytes;
             var memory = NativeMemory.AlignedAlloc(size, 64);
             NativeMemory.Clear(memory, size);
             _storage[number] = (nint)memory;
         }
 
-        return (float*)_storage[number];
+        return (byte*)_storage[number];
     }
 
     private void CheckIds(ReadOnlySpan<int> ids)
@@ -334,10 +339,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     {
         var p = _layout[name];
         var weights = parameters.Slice((int)p.Offset, checked((int)p.Count));
-        var count = PanelMatrix.PackedCount(p.Rows, p.Columns);
-        return Precision == DecodePrecision.Bf16
-            ? new PanelMatrix<Bf16Weight>(weights, p.Rows, p.Columns, (Bf16Weight*)_weights.Take(count * sizeof(Bf16Weight)))
-            : new PanelMatrix<Fp32Weight>(weights, p.Rows, p.Columns, (Fp32Weight*)_weights.Take(count * sizeof(Fp32Weight)));
+        return _format.Pack(weights, p.Rows, p.Columns, _weights.Take(_format.Bytes(p.Rows, p.Columns)));
     }
 
     /// <summary>A copy in fp32, or null where the shape has no such parameter.</summary>
