@@ -39,7 +39,7 @@ public static class CommandLine
             ChatVerb.Create(environment),
             GenerateVerb.Create(environment),
             tokenizer,
-            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
+            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment), ModelGraphVerb.Create(environment) },
             RunsVerb.Create(environment),
             UpVerb.Create(environment),
             ProveVerb.Create(environment),

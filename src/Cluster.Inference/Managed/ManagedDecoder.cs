@@ -39,13 +39,18 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <exception cref="Core.Errors.UserErrorException">A name is no pass's.</exception>
     public ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, DecodePrecision precision, int cacheTokens = 0, int threads = 1,
         IReadOnlyCollection<string>? without = null)
+        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without) => Precision = precision;
+
+    /// <summary>With another format: what tests need to plant a fault.</summary>
+    internal ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, PanelFormat format, int cacheTokens = 0, int threads = 1,
+        IReadOnlyCollection<string>? without = null)
     {
         if (parameters.Length != layout.TotalCount)
             throw new ArgumentException($"{parameters.Length} parameters, but the layout has {layout.TotalCount}", nameof(parameters));
         ArgumentOutOfRangeException.ThrowIfNegative(cacheTokens);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 256);
-        (Shape, Precision, Threads) = (layout.Shape, precision, threads);
+        (Shape, Threads) = (layout.Shape, threads);
         Graph = GraphPasses.Optimise(GraphBuilder.Build(layout), without ?? []);
         var keyValues = new Fp32KeyValues(Shape.KvHeads, Shape.HeadSize);
         _blockBytes = checked(keyValues.LayerBytes * Shape.Layers);
@@ -54,7 +59,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         _storage = new nint[Cache.Count];
         _batch = new DecodeBatch(MaxRows, Cache.BlocksFor(Shape.MaxContext));
         fixed (float* values = parameters)
-            _compiled = new CompiledGraph(Graph, new FlatParameters(values), PanelFormat.Of(precision), keyValues, _batch, threads);
+            _compiled = new CompiledGraph(Graph, new FlatParameters(values), format, keyValues, _batch, threads);
     }
 
     /// <summary>What is run, after all passes.</summary>
