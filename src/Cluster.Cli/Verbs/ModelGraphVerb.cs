@@ -27,8 +27,8 @@ public sealed record ModelGraphResult(
 /// <param name="Name">What it is switched off by.</param>
 /// <param name="Summary">What it does.</param>
 /// <param name="Applied">False where it was switched off.</param>
-/// <param name="Nodes">Behind it.</param>
-/// <param name="Cost">Of one token, behind it.</param>
+/// <param name="Nodes">That the logits depend on, behind it.</param>
+/// <param name="Cost">Of one token for those.</param>
 public sealed record ModelGraphPass(string Name, string Summary, bool Applied, int Nodes, GraphCost Cost);
 
 /// <summary>A graph and what one token costs.</summary>
@@ -90,7 +90,9 @@ public static class ModelGraphVerb
             var applied = !without.Contains(pass.Name);
             if (applied)
                 graph = pass.Apply(graph);
-            passes.Add(new(pass.Name, pass.Summary, applied, graph.Nodes.Count, GraphCost.Of(graph, seen, bytes)));
+            // A pass leaves behind what it replaces, which the last one removes: counted is what the logits depend on.
+            var live = DeadNodes.Apply(graph);
+            passes.Add(new(pass.Name, pass.Summary, applied, live.Nodes.Count, GraphCost.Of(live, seen, bytes)));
         }
 
         return new ModelGraphResult(name, seen, precision, passes, Listing(before), Listing(graph));
@@ -107,23 +109,28 @@ public static class ModelGraphVerb
         Nodes("as written", result.Before);
         Nodes("as run", result.After);
         console.WriteLine();
-        Tables.Columns(console, ["pass", ">nodes", ">FLOPs", ">weights", ">cache", ">activations", "what"],
+        Tables.Columns(console, ["after pass", ">live nodes", ">FLOPs", ">weights", ">cache", ">activations", "what"],
         [
             Totals("as written", result.Before.Count, result.Before.Cost, ""),
             .. result.Passes.Select(pass => pass.Applied ? Totals(pass.Name, pass.Nodes, pass.Cost, pass.Summary) : [pass.Name, "", "", "", "", "", "left out"]),
+            Totals("as run", result.After.Count, result.After.Cost, ""),
         ]);
 
         void Nodes(string title, ModelGraphListing graph)
         {
             console.WriteLine();
-            console.WriteLine($"{title}: {Figures.Whole(graph.Count)} nodes");
+            var hidden = graph.Nodes.Count(node => Repeated(node.Name));
+            console.WriteLine($"{title}: {Figures.Whole(graph.Count)} nodes{(hidden > 0 ? $", {Figures.Whole(hidden)} of them in further blocks (--json shows them)" : "")}");
             Tables.Columns(console, ["node", "operation", ">width", ">FLOPs", ">weights", "of", "weights and biases"],
-                graph.Nodes.Select(node => (string[])
+                graph.Nodes.Where(node => !Repeated(node.Name)).Select(node => (string[])
                 [
                     node.Name, Operation(node), Figures.Whole(node.Width), Figures.Count(node.Cost.Flops), Figures.Bytes(node.Cost.WeightBytes),
                     string.Join(", ", node.Inputs), string.Join(" + ", new[] { node.Weight, node.Bias }.Where(text => text is not null)),
                 ]));
         }
+
+        static bool Repeated(string name) => name.StartsWith("blocks.", StringComparison.Ordinal) && !name.StartsWith("blocks.0.", StringComparison.Ordinal)
+            && !name.StartsWith("blocks.1.attention_norm", StringComparison.Ordinal);
 
         static string Operation(ModelGraphNode node) => node.Activation is { } activation ? $"{node.Op} {activation}" : node.Op.ToString();
 

@@ -1,8 +1,9 @@
 namespace Cluster.Inference.Graph.Passes;
 
 /// <summary>Leaves out nodes that the logits do not depend on.</summary>
-internal static class DeadNodes
+public static class DeadNodes
 {
+    /// <summary>The graph without them.</summary>
     public static ModelGraph Apply(ModelGraph graph)
     {
         var live = graph.Live();
