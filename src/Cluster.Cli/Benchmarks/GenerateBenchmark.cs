@@ -1,52 +1,197 @@
 using System.Diagnostics;
 using Cluster.Core.Models;
 using Cluster.Inference.Backends;
+using Cluster.Inference.Cache;
+using Cluster.Inference.Generation;
+using Cluster.Inference.Graph.Passes;
 using Cluster.Inference.Managed;
+using Cluster.Inference.Sampling;
+using Cluster.Inference.Scheduling;
+using Cluster.Inference.Serving;
 
 namespace Cluster.Cli.Benchmarks;
 
-/// <summary>What a generation benchmark found, on one thread.</summary>
+/// <summary>What a generation benchmark found. Decoding is timed in windows of 16 steps, at 64 to 192 tokens of context.</summary>
 /// <param name="Shape">S or M.</param>
 /// <param name="Precision">Of weights.</param>
 /// <param name="Batch">Sequences at once.</param>
-/// <param name="TokensPerSecond">Decoded, all sequences together; best of the rounds.</param>
-/// <param name="PrefillTokensPerSecond">Of a prompt; best of the rounds.</param>
-public sealed record GenerateBenchmarkResult(string Shape, string Precision, int Batch, double TokensPerSecond, double PrefillTokensPerSecond);
+/// <param name="Threads">That compute.</param>
+/// <param name="Without">Passes that were left out.</param>
+/// <param name="TokensPerSecond">Decoded, all sequences together; the best window.</param>
+/// <param name="MedianTokensPerSecond">The window in the middle: what other programs on the machine left of it.</param>
+/// <param name="MillisecondsPerStep">One token for each sequence; the best window.</param>
+/// <param name="PrefillTokensPerSecond">Of a prompt of 64; the best one.</param>
+/// <param name="MatrixMegabytes">Weights that a step reads.</param>
+/// <param name="WeightsGigabytesPerSecond">Bytes of weights read, in the best window.</param>
+/// <param name="ReadGigabytesPerSecond">What as many threads read of a buffer of that size, timed in turn with the windows; the best one.</param>
+/// <param name="ReadShare">The former over the latter.</param>
+/// <param name="EngineTokensPerSecond">With the serving engine and its sampler, once all replies have begun.</param>
+/// <param name="Replies">EQUAL if each reply of the engine's batch has the ids and log-probabilities of its reply alone, to the last bit.</param>
+/// <param name="Passes">What each pass brings; absent where not asked.</param>
+public sealed record GenerateBenchmarkResult(
+    string Shape, string Precision, int Batch, int Threads, IReadOnlyList<string> Without, double TokensPerSecond, double MedianTokensPerSecond,
+    double MillisecondsPerStep, double PrefillTokensPerSecond, double MatrixMegabytes, double WeightsGigabytesPerSecond, double ReadGigabytesPerSecond,
+    double ReadShare, double EngineTokensPerSecond, string Replies, IReadOnlyList<PassEffect>? Passes)
+{
+    /// <summary>The value of <see cref="Replies"/> that is no failure.</summary>
+    public const string Equal = "EQUAL";
+}
 
-/// <summary>Times prefill and decode of a model with initial weights.</summary>
+/// <summary>A pass's effect: windows with and without it in turn.</summary>
+/// <param name="Pass">Its name.</param>
+/// <param name="TokensPerSecondWithout">All other passes on; the best window.</param>
+/// <param name="TokensPerSecondWith">All on, in turn with the former; the best window.</param>
+/// <param name="Gain">The latter over the former.</param>
+public sealed record PassEffect(string Pass, double TokensPerSecondWithout, double TokensPerSecondWith, double Gain);
+
+/// <summary>Times prefill and decode of a model with initial weights, and checks that a batch leaves no trace in its replies.</summary>
 internal static class GenerateBenchmark
 {
-    private const int Prompt = 64, Decoded = 128, Rounds = 3;
+    private const int Prompt = 64, Decoded = 128, Window = 16, Rounds = 4;
 
-    public static GenerateBenchmarkResult Run(string shape, DecodePrecision precision, int batch, CancellationToken cancellation)
+    public static async Task<GenerateBenchmarkResult> RunAsync(
+        string shape, DecodePrecision precision, int batch, int threads, IReadOnlyCollection<string> without, bool passes, CancellationToken cancellation)
     {
+        GraphPasses.Check(without);
         var layout = new ParameterLayout(BenchmarkShape.Get(shape).Model.Resolved());
         var parameters = new float[layout.TotalCount];
         ParameterInitialiser.Fill(parameters, layout, 1);
-        using var decoder = new ManagedDecoder(layout, parameters, precision, batch * layout.Shape.MaxContext);
-        int[] prompt = [.. Enumerable.Range(0, Prompt).Select(i => i * 31 % layout.Shape.Vocabulary)];
-        double prefill = 0, decode = 0;
-        for (var round = 0; round < Rounds; round++)
-        {
-            var sequences = Enumerable.Range(0, batch).Select(_ => decoder.CreateSequence()).ToArray();
-            var start = Stopwatch.GetTimestamp();
-            foreach (var sequence in sequences)
-                decoder.Prefill(sequence, prompt);
-            prefill = Math.Max(prefill, batch * Prompt / Stopwatch.GetElapsedTime(start).TotalSeconds);
-            var ids = new int[batch];
-            start = Stopwatch.GetTimestamp();
-            for (var i = 0; i < Decoded; i++)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                decoder.Decode(sequences, ids);
-                Array.Fill(ids, (i * 17 + 3) % layout.Shape.Vocabulary);
-            }
+        ManagedDecoder Make(params IEnumerable<string> without) => new(layout, parameters, precision, batch * layout.Shape.MaxContext, threads, [.. without.Distinct()]);
 
-            decode = Math.Max(decode, batch * Decoded / Stopwatch.GetElapsedTime(start).TotalSeconds);
-            foreach (var sequence in sequences)
-                sequence.Dispose();
+        using var decoder = Make(without);
+        Timing own;
+        double read;
+        using (var bandwidth = new ReadBandwidth(decoder.MatrixBytes, threads))
+        {
+            (own, read) = (new Timing(), 0);
+            for (var round = 0; round < Rounds; round++)
+            {
+                read = Math.Max(read, bandwidth.Measure(8));
+                Time(decoder, batch, own, cancellation);
+            }
         }
 
-        return new GenerateBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), batch, Math.Round(decode, 1), Math.Round(prefill, 1));
+        List<PassEffect>? effects = passes ? [] : null;
+        foreach (var pass in passes ? GraphPasses.All : [])
+        {
+            if (without.Contains(pass.Name))
+                continue;
+            using var other = Make([.. without, pass.Name]);
+            Timing on = new(), off = new();
+            for (var round = 0; round < Rounds; round++)
+            {
+                Time(decoder, batch, on, cancellation);
+                Time(other, batch, off, cancellation);
+            }
+
+            effects!.Add(new PassEffect(pass.Name, Rate(off.Best, batch), Rate(on.Best, batch), Math.Round(off.Best / on.Best, 3)));
+        }
+
+        var (engineRate, replies) = await ReplyAsync(Make(without), batch, cancellation);
+        var weights = decoder.MatrixBytes / own.Best;
+        return new GenerateBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), batch, threads, [.. without],
+            Rate(own.Best, batch), Rate(own.Median, batch), Math.Round(1e3 * own.Best, 4), Math.Round(own.Prefill, 1), Math.Round(decoder.MatrixBytes / 1e6, 1),
+            Math.Round(weights / 1e9, 2), Math.Round(read / 1e9, 2), Math.Round(weights / read, 3), Math.Round(engineRate, 1), replies, effects);
+    }
+
+    private static double Rate(double step, int batch) => Math.Round(batch / step, 1);
+
+    /// <summary>One round of a decoder: prompts of a batch, then its steps.</summary>
+    private static void Time(ManagedDecoder decoder, int batch, Timing timing, CancellationToken cancellation)
+    {
+        var vocabulary = decoder.Shape.Vocabulary;
+        DecodeSequence[] sequences = [.. Enumerable.Range(0, batch).Select(_ => decoder.CreateSequence())];
+        for (var i = 0; i < batch; i++)
+        {
+            var prompt = PromptOf(i, vocabulary);
+            var start = Stopwatch.GetTimestamp();
+            decoder.Prefill(sequences[i], prompt);
+            timing.Prefill = Math.Max(timing.Prefill, Prompt / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+
+        var ids = new int[batch];
+        for (var window = 0; window < Decoded / Window; window++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var start = Stopwatch.GetTimestamp();
+            for (var i = 0; i < Window; i++)
+            {
+                Array.Fill(ids, (i * 17 + 3) % vocabulary);
+                decoder.Decode(sequences, ids);
+            }
+
+            timing.Steps.Add(Stopwatch.GetElapsedTime(start).TotalSeconds / Window);
+        }
+
+        foreach (var sequence in sequences)
+            sequence.Dispose();
+    }
+
+    /// <summary>Every request alone, then all at once through the same engine.</summary>
+    private static async Task<(double TokensPerSecond, string Replies)> ReplyAsync(ManagedDecoder decoder, int batch, CancellationToken cancellation)
+    {
+        var vocabulary = decoder.Shape.Vocabulary;
+        InferenceRequest[] requests = [.. Enumerable.Range(0, batch).Select(i => new InferenceRequest
+        {
+            // Prompts of several lengths, every second reply greedy.
+            Prompt = PromptOf(i, vocabulary)[(i % 7)..],
+            Options = new GenerationOptions { MaxTokens = Decoded, Temperature = i % 2, Seed = 5 },
+            Stream = (ulong)i,
+        })];
+        using var engine = new InferenceEngine(decoder, new Wordless(vocabulary),
+            new SchedulerOptions { MaxRunning = batch, TokenBudget = Math.Max(256, 2 * batch + decoder.PrefillChunk), PrefixSharing = false });
+        List<GeneratedToken[]> alone = [];
+        foreach (var request in requests)
+            alone.Add(await engine.Submit(request, cancellation)[0].Tokens.ReadAllAsync(cancellation).ToArrayAsync(cancellation));
+
+        var before = engine.Snapshot();
+        EngineReply[] submitted = [.. requests.Select(request => engine.Submit(request, cancellation)[0])];
+        // From when all have their first token to when the first one ends: steps of the whole batch, without prompts.
+        var begun = await UntilAsync(snapshot => snapshot.TimeToFirstToken.Count == before.TimeToFirstToken.Count + batch);
+        var ended = await UntilAsync(snapshot => snapshot.EndToEndLatency.Count > before.EndToEndLatency.Count);
+        List<int> different = [];
+        for (var i = 0; i < batch; i++)
+        {
+            var tokens = await submitted[i].Tokens.ReadAllAsync(cancellation).ToArrayAsync(cancellation);
+            if (!alone[i].Select(Bits).SequenceEqual(tokens.Select(Bits)))
+                different.Add(i);
+        }
+
+        var rate = (ended.Tokens - begun.Tokens) / Stopwatch.GetElapsedTime(begun.At, ended.At).TotalSeconds;
+        return (rate, different.Count == 0 ? GenerateBenchmarkResult.Equal : $"different: {string.Join(", ", different)}");
+
+        async Task<(long Tokens, long At)> UntilAsync(Func<EngineSnapshot, bool> holds)
+        {
+            while (true)
+            {
+                var (snapshot, at) = (engine.Snapshot(), Stopwatch.GetTimestamp());
+                if (holds(snapshot))
+                    return (snapshot.GenerationTokens, at);
+                await Task.Delay(1, cancellation);
+            }
+        }
+
+        static (int, int) Bits(GeneratedToken token) => (token.Id, BitConverter.SingleToInt32Bits(token.LogProbability));
+    }
+
+    private static int[] PromptOf(int member, int vocabulary) => [.. Enumerable.Range(0, Prompt).Select(i => (i * 31 + member * 97) % vocabulary)];
+
+    /// <summary>Seconds of a step, window by window, and tokens per second of the best prompt.</summary>
+    private sealed class Timing
+    {
+        public List<double> Steps { get; } = [];
+
+        public double Prefill { get; set; }
+
+        public double Best => Steps.Min();
+
+        public double Median => Steps.Order().ElementAt(Steps.Count / 2);
+    }
+
+    private sealed class Wordless(int count) : ITokenText
+    {
+        public int Count => count;
+
+        public ReadOnlySpan<byte> Bytes(int id) => [];
     }
 }

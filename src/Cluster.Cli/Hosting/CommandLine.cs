@@ -40,7 +40,7 @@ public static class CommandLine
             GenerateVerb.Create(environment),
             tokenizer,
             CorpusVerbs.Create(environment),
-            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment) },
+            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment), ModelGraphVerb.Create(environment) },
             RunsVerb.Create(environment),
             SteeringVerbs.Rollback(environment),
             SteeringVerbs.Change(environment),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Cluster.Cli.Verbs;
 using Cluster.Core.Errors;
 using Cluster.Core.Runs;
+using Cluster.Inference.Graph.Passes;
 
 namespace Cluster.Cli.Hosting;
 
@@ -26,6 +27,15 @@ public static class Options
     {
         Description = "Replace a field of the recipe, such as training.learning_rate=3e-4; may be given again.",
         HelpName = "FIELD=VALUE",
+        DefaultValueFactory = _ => [],
+    };
+
+    /// <summary>Passes over the model's graph to leave out.</summary>
+    public static Option<string[]> Without() => new("--without")
+    {
+        Description = $"Passes over the model's graph to leave out: {string.Join(", ", GraphPasses.All.Select(pass => pass.Name))}.",
+        HelpName = "PASS",
+        AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = _ => [],
     };
 

@@ -206,13 +206,29 @@ public static class BenchVerbs
         Option<string> shape = Shape();
         var precision = new Option<DecodePrecision>("--precision") { Description = "bf16 or fp32 weights.", DefaultValueFactory = _ => DecodePrecision.Fp32 };
         var batch = new Option<int>("--batch") { Description = "Sequences at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
+        var threads = new Option<int>("--threads") { Description = "Threads that compute.", HelpName = "T", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var without = Options.Without();
+        var passes = new Option<bool>("--passes") { Description = "Measure what each pass brings too." };
         var json = Options.Json();
-        var command = new Command("generate", "Prefill and decode on one thread.") { shape, precision, batch, json };
-        command.SetAction(parsed =>
+        var command = new Command("generate", "Prefill and decode beside the speed of reading; ends with 1 where a batch changes a reply.")
+        {
+            shape, precision, batch, threads, without, passes, json,
+        };
+        command.SetAction(async (parsed, _) =>
         {
             Options.Check("--batch", parsed.GetValue(batch), 1, 256);
-            Print(environment, parsed.GetValue(json), GenerateBenchmark.Run(
-                parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(batch), environment.Interrupts.Listen()));
+            Options.Check("--threads", parsed.GetValue(threads), 1, 256);
+            var result = await GenerateBenchmark.RunAsync(parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(batch),
+                parsed.GetValue(threads), parsed.GetValue(without)!, parsed.GetValue(passes), environment.Interrupts.Listen());
+            Print(environment, parsed.GetValue(json), result with { Passes = parsed.GetValue(json) ? result.Passes : null });
+            if (!parsed.GetValue(json) && result.Passes is { } effects)
+            {
+                Tables.Columns(environment.Console(), ["pass", ">tokens/s without", ">with", ">gain"],
+                    effects.Select(effect => (string[])[effect.Pass, Figures.Number(effect.TokensPerSecondWithout, 1),
+                        Figures.Number(effect.TokensPerSecondWith, 1), Figures.Number(effect.Gain, 3)]));
+            }
+
+            return result.Replies == GenerateBenchmarkResult.Equal ? 0 : 1;
         });
         return command;
     }

@@ -20,4 +20,17 @@ public static class SinusoidalPositions
             }
         }
     }
+
+    /// <summary>One row of the table, the same bits.</summary>
+    /// <param name="row">[width].</param>
+    /// <param name="position">Its number.</param>
+    public static void FillRow(Span<float> row, int position)
+    {
+        for (var i = 0; i < row.Length / 2; i++)
+        {
+            var frequency = Math.Pow(ModelShape.PositionBase, -2.0 * i / row.Length);
+            row[2 * i] = (float)Math.Sin(position * frequency);
+            row[2 * i + 1] = (float)Math.Cos(position * frequency);
+        }
+    }
 }

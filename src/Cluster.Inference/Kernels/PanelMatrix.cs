@@ -6,26 +6,46 @@ using System.Runtime.Intrinsics;
 
 namespace Cluster.Inference.Kernels;
 
-/// <summary>A weight matrix [out, in] in panels of 64 output features: decode streams through memory front to back.</summary>
+/// <summary>
+/// A weight matrix [out, in] in panels of 64 output features: decode streams through memory front to back. Threads split the panels among
+/// them; the numbers of an output must depend neither on the rows beside its own nor on which panels are computed in one call.
+/// </summary>
 internal abstract unsafe class PanelMatrix(int outputs, int inputs)
 {
     /// <summary>Output features of a panel.</summary>
-    protected const int Panel = 64;
+    public const int Panel = 64;
 
-    /// <summary>Output features.</summary>
+    /// <summary>Output features, a multiple of 16.</summary>
     public int Outputs => outputs;
 
     /// <summary>Input features.</summary>
     public int Inputs => inputs;
 
-    /// <summary>Elements that the panels take, the last one padded.</summary>
-    public static long PackedCount(int outputs, int inputs) => ((long)outputs + Panel - 1) / Panel * Panel * inputs;
+    /// <summary>Panels, the last one perhaps not full.</summary>
+    public int Panels => (outputs + Panel - 1) / Panel;
 
-    /// <summary>y[r, o] = Σ over i of x[r, i] · W[o, i].</summary>
+    /// <summary>Bytes of memory that a product reads for the weights.</summary>
+    public abstract long Bytes { get; }
+
+    /// <summary>Bytes that a prepared row takes, a multiple of 64; 0 where rows are multiplied as they are.</summary>
+    public virtual int PreparedBytes => 0;
+
+    /// <summary>Brings rows into the form that <see cref="Multiply"/> reads (quantised, say), each for itself. Called once per product, before all panels.</summary>
     /// <param name="x">[rows, inputs].</param>
+    /// <param name="prepared">[rows, <see cref="PreparedBytes"/>], on a 64-byte bound.</param>
+    /// <param name="rows">At least 1.</param>
+    public virtual void Prepare(float* x, byte* prepared, int rows)
+    {
+    }
+
+    /// <summary>y[r, o] = Σ over i of x[r, i] · W[o, i] for the outputs of some panels; the other outputs are not touched.</summary>
+    /// <param name="x">[rows, inputs].</param>
+    /// <param name="prepared">What <see cref="Prepare"/> made of them; null where <see cref="PreparedBytes"/> is 0.</param>
     /// <param name="y">[rows, outputs].</param>
     /// <param name="rows">At least 1.</param>
-    public abstract void Multiply(float* x, float* y, int rows);
+    /// <param name="firstPanel">The first panel to compute.</param>
+    /// <param name="panelCount">How many, at least 0.</param>
+    public abstract void Multiply(float* x, byte* prepared, float* y, int rows, int firstPanel, int panelCount);
 }
 
 /// <inheritdoc cref="PanelMatrix"/>
@@ -37,7 +57,7 @@ internal sealed unsafe class PanelMatrix<T> : PanelMatrix
     /// <param name="weights">[outputs, inputs], row-major.</param>
     /// <param name="outputs">A multiple of 16.</param>
     /// <param name="inputs">Input features.</param>
-    /// <param name="memory"><see cref="PanelMatrix.PackedCount"/> elements on a 64-byte bound, alive as long as this.</param>
+    /// <param name="memory"><see cref="PackedCount"/> elements on a 64-byte bound, alive as long as this.</param>
     public PanelMatrix(ReadOnlySpan<float> weights, int outputs, int inputs, T* memory)
         : base(outputs, inputs)
     {
@@ -56,20 +76,26 @@ internal sealed unsafe class PanelMatrix<T> : PanelMatrix
     }
 
     /// <inheritdoc/>
-    public override void Multiply(float* x, float* y, int rows)
+    public override long Bytes => PackedCount(Outputs, Inputs) * sizeof(T);
+
+    /// <summary>Elements that the panels take, the last one padded.</summary>
+    public static long PackedCount(int outputs, int inputs) => ((long)outputs + Panel - 1) / Panel * Panel * inputs;
+
+    /// <inheritdoc/>
+    public override void Multiply(float* x, byte* prepared, float* y, int rows, int firstPanel, int panelCount)
     {
         var size = (long)Panel * Inputs;
-        var panel = _panels;
-        var first = 0;
+        var panel = _panels + firstPanel * size;
+        int first = firstPanel * Panel, end = Math.Min(Outputs, (firstPanel + panelCount) * Panel);
         if (rows == 1)
         {
-            for (; first + 2 * Panel <= Outputs; first += 2 * Panel, panel += 2 * size)
+            for (; first + 2 * Panel <= end; first += 2 * Panel, panel += 2 * size)
                 OneRowTwoPanels(x, panel, panel + size, y + first, Inputs);
         }
 
-        for (; first < Outputs; first += Panel, panel += size)
+        for (; first < end; first += Panel, panel += size)
         {
-            var count = Math.Min(Panel, Outputs - first);
+            var count = Math.Min(Panel, end - first);
             var row = 0;
             for (; row + 4 <= rows; row += 4)
                 FourRows(x + (long)row * Inputs, panel, y + (long)row * Outputs + first, Inputs, Outputs, count);
