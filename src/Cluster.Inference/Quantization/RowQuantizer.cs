@@ -48,7 +48,7 @@ public static class RowQuantizer
         }
         else
         {
-            var floor = Math.Max(1e-3f * Mean(importance.Span), float.MinNormal);
+            var floor = Math.Max(1e-3f * Mean(importance.Span), 1e-30f);
             for (var i = 0; i < columns; i++)
                 matters[i] = importance.Span[i] + floor;
         }
