@@ -72,6 +72,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     private ManagedDecoder(ParameterLayout layout, int cacheTokens, int threads, IReadOnlyCollection<string> without,
         CacheFormat cacheFormat, out KeyValueFormat keyValues)
     {
+        _compiled = null!; // Made by whoever knows the parameters.
         ArgumentOutOfRangeException.ThrowIfNegative(cacheTokens);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 256);

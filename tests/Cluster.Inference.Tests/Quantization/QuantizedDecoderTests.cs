@@ -63,7 +63,7 @@ public class QuantizedDecoderTests
         foreach (var name in TestModels.Shapes())
         {
             var layout = new ParameterLayout(TestModels.ShapeOf(name));
-            using var narrow = new ManagedDecoder(layout, TestModels.Parameters(layout), DecodePrecision.Fp32, 0, cache);
+            using var narrow = new ManagedDecoder(layout, TestModels.Parameters(layout), DecodePrecision.Fp32, cacheFormat: cache);
             using var plain = new ManagedDecoder(layout, TestModels.Parameters(layout), DecodePrecision.Fp32);
             var distance = Distance(narrow, plain);
             Assert.True(distance > 1e-6 && distance < bound, $"{name}: {distance}");
