@@ -13,7 +13,8 @@ public sealed class RunChat(RunModel model, GenerationOptions options) : IChatMo
 {
     /// <summary>Opens the run's newest checkpoint.</summary>
     /// <exception cref="Core.Errors.UserErrorException">There is no run, or it has no intact checkpoint.</exception>
-    public static RunChat Open(RunFolder folder, GenerationOptions options, Action<string> warn) => new(RunModel.Open(folder, warn), options);
+    public static RunChat Open(RunFolder folder, GenerationOptions options, Action<string> warn, string? quantized = null) =>
+        new(RunModel.Open(folder, warn, quantized: quantized), options);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<string> ReplyAsync(IReadOnlyList<ChatMessage> messages, [EnumeratorCancellation] CancellationToken ct)

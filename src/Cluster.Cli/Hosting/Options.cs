@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Cluster.Cli.Verbs;
 using Cluster.Core.Errors;
 using Cluster.Core.Runs;
@@ -69,6 +70,28 @@ public static class Options
         Description = "Port of the page where the run can be watched, 1 to 65535; 8080 or another free one if not given.",
         HelpName = "N",
     };
+
+    /// <summary>The quantised model below a run to use.</summary>
+    public static Option<string?> Quantized() => new("--quantized")
+    {
+        Description = "A quantised model of the run that `model quantize` published; its newest checkpoint if not given.",
+        HelpName = "NAME",
+    };
+
+    /// <summary>Threads that compute with a model.</summary>
+    public static Option<int> Threads() => new("--threads")
+    {
+        Description = "Threads that compute, 1 to 256; the result is the same for any number.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1,
+    };
+
+    /// <summary>A number that may end with a per cent sign.</summary>
+    /// <exception cref="UserErrorException">It is none.</exception>
+    public static double Percent(string option, string text) =>
+        double.TryParse(text.TrimEnd().TrimEnd('%'), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
+            ? value
+            : throw new UserErrorException($"{option} is \"{text}\".", "Give a number of per cent, such as 1%.");
 
     /// <summary>Refuses a whole number out of its range.</summary>
     /// <exception cref="UserErrorException">It names option, value and range.</exception>

@@ -27,13 +27,14 @@ public static class GenerateVerb
         var run = new Option<string>("--run") { Description = "The run's folder.", HelpName = "DIR", Required = true };
         var prompt = new Option<string>("--prompt") { Description = "What the model goes on from, or answers.", HelpName = "TEXT", Required = true };
         var ask = new Option<bool>("--ask") { Description = "Ask it as a chat's user instead of letting it go on with the text." };
+        var quantized = Options.Quantized();
         var json = Options.Json();
-        var command = new Command("generate", "Let a run's model write.") { run, prompt, ask, json };
+        var command = new Command("generate", "Let a run's model write.") { run, prompt, ask, quantized, json };
         var sampling = new SamplingOptions(command, temperature: 0.8);
         command.SetAction(parsed =>
         {
             var cancellation = environment.Interrupts.Listen();
-            using var model = RunModel.Open(new RunFolder(parsed.GetRequiredValue(run)), environment.Error.WriteLine);
+            using var model = RunModel.Open(new RunFolder(parsed.GetRequiredValue(run)), environment.Error.WriteLine, quantized: parsed.GetValue(quantized));
             var text = parsed.GetRequiredValue(prompt);
             var options = sampling.Of(parsed);
             var reply = parsed.GetValue(ask)
@@ -52,7 +53,7 @@ public static class GenerateVerb
             if (parsed.GetValue(json))
             {
                 environment.Output.WriteLine(RunJson.Document(new GenerationResult(text, written.ToString(), [.. reply.Ids],
-                    reply.Finish.ToString()!.ToLowerInvariant(), model.Checkpoint.Manifest.WeightsSha256, Math.Round(reply.Ids.Length / seconds, 1))));
+                    reply.Finish.ToString()!.ToLowerInvariant(), model.Weights.Sha256, Math.Round(reply.Ids.Length / seconds, 1))));
             }
             else
             {

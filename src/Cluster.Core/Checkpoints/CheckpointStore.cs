@@ -427,7 +427,7 @@ public sealed class CheckpointStore(string folder, int keep)
         var expected = new HashSet<string>(StringComparer.Ordinal);
         foreach (var prefix in prefixes)
         {
-            foreach (var (name, shape) in Shapes(layout, prefix))
+            foreach (var (name, shape, _) in Shapes(layout, prefix))
             {
                 expected.Add(name);
                 if (reader.Find(name) is not { } tensor)

@@ -7,7 +7,8 @@ namespace Cluster.Core.Checkpoints;
 /// <summary>A tensor to be written.</summary>
 /// <param name="Name">Unique in its file; not <c>__metadata__</c>.</param>
 /// <param name="Shape">Dimensions, outermost first; none for a single value.</param>
-public sealed record TensorShape(string Name, IReadOnlyList<long> Shape);
+/// <param name="Type">As the format calls it; tensors of other types than F32 are written as bytes.</param>
+public sealed record TensorShape(string Name, IReadOnlyList<long> Shape, string Type = "F32");
 
 /// <summary>A tensor in a file.</summary>
 /// <param name="Name">Unique in its file.</param>
@@ -30,7 +31,7 @@ public static class Safetensors
     /// <summary>Longest header that is read, as in the reference implementation.</summary>
     public const int HeaderLimit = 100_000_000;
 
-    /// <summary>Begins a file of F32 tensors; what stands at the path is overwritten.</summary>
+    /// <summary>Begins a file; what stands at the path is overwritten.</summary>
     /// <param name="path">The file.</param>
     /// <param name="tensors">All tensors, in the order in which they will be written.</param>
     /// <param name="metadata">Text by name for the header.</param>

@@ -11,21 +11,23 @@ internal sealed record SafetensorsHeader(IReadOnlyList<TensorEntry> Tensors, IRe
 {
     private const string MetadataName = "__metadata__";
 
-    /// <summary>Places F32 tensors one after another.</summary>
-    /// <exception cref="ArgumentException">A name is given twice or reserved, or a size is negative.</exception>
+    /// <summary>Places tensors one after another.</summary>
+    /// <exception cref="ArgumentException">A name is given twice or reserved, a type is unknown, or a size is negative.</exception>
     public static SafetensorsHeader Place(IReadOnlyList<TensorShape> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         var names = new HashSet<string>(StringComparer.Ordinal) { MetadataName };
         var entries = new List<TensorEntry>(tensors.Count);
         long offset = 0;
-        foreach (var (name, shape) in tensors)
+        foreach (var (name, shape, type) in tensors)
         {
             if (!names.Add(name))
                 throw new ArgumentException($"The tensor name {name} is taken.", nameof(tensors));
             if (shape.Any(size => size < 0))
                 throw new ArgumentException($"The tensor {name} has a negative size.", nameof(tensors));
-            var bytes = checked(shape.Aggregate((long)sizeof(float), (product, size) => checked(product * size)));
-            entries.Add(new TensorEntry(name, "F32", shape, offset, checked(offset + bytes)));
+            if (Safetensors.BytesOf(type) == 0)
+                throw new ArgumentException($"The tensor {name} has the unknown type {type}.", nameof(tensors));
+            var bytes = checked(shape.Aggregate((long)Safetensors.BytesOf(type), (product, size) => checked(product * size)));
+            entries.Add(new TensorEntry(name, type, shape, offset, checked(offset + bytes)));
             offset += bytes;
         }
 

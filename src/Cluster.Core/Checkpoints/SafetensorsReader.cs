@@ -83,6 +83,28 @@ public sealed class SafetensorsReader : IDisposable
         }
     }
 
+    /// <summary>Reads a tensor of any type as its bytes.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="type">The type that it must have.</param>
+    /// <param name="bytes">As many as the tensor has: values in row order, little-endian.</param>
+    /// <exception cref="UserErrorException">The file has no such tensor, has it in another type or size, or cannot be read.</exception>
+    public void ReadBytes(string name, string type, Span<byte> bytes)
+    {
+        var tensor = Find(name) ?? throw Unreadable(new FormatException($"it has no tensor {name}"));
+        if (tensor.Type != type)
+            throw Unreadable(new FormatException($"the tensor {name} is {tensor.Type} and not {type}"));
+        if (tensor.End - tensor.Begin != bytes.Length)
+            throw Unreadable(new FormatException($"the tensor {name} has {tensor.End - tensor.Begin} bytes and not {bytes.Length}"));
+        try
+        {
+            Fill(bytes, _data + tensor.Begin);
+        }
+        catch (Exception e) when (e is IOException or FormatException)
+        {
+            throw Unreadable(e);
+        }
+    }
+
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();
 

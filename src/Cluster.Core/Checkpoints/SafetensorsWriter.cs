@@ -47,17 +47,17 @@ public sealed class SafetensorsWriter : IDisposable
         }
     }
 
-    /// <summary>Writes the next tensor.</summary>
+    /// <summary>Writes the next tensor, of type F32.</summary>
     /// <param name="name">Its name, for the check that tensors come in their order.</param>
     /// <param name="values">All its values, in row order.</param>
     /// <exception cref="UserErrorException">The file cannot be written.</exception>
     public void Write(string name, ReadOnlySpan<float> values)
     {
-        if (_written == _header.Tensors.Count || _header.Tensors[_written].Name != name)
-            throw new InvalidOperationException($"The tensor {name} is not the next one.");
-        var count = _header.Tensors[_written].Count;
-        if (count != values.Length)
-            throw new ArgumentException($"The tensor {name} has {count} values, {values.Length} were given.", nameof(values));
+        var tensor = Next(name);
+        if (tensor.Type != "F32")
+            throw new ArgumentException($"The tensor {name} is {tensor.Type} and was given in F32.", nameof(values));
+        if (tensor.Count != values.Length)
+            throw new ArgumentException($"The tensor {name} has {tensor.Count} values, {values.Length} were given.", nameof(values));
         try
         {
             while (!values.IsEmpty)
@@ -66,6 +66,27 @@ public sealed class SafetensorsWriter : IDisposable
                 Append(MemoryMarshal.AsBytes(piece));
                 values = values[piece.Length..];
             }
+        }
+        catch (IOException e)
+        {
+            throw Unwritable(e);
+        }
+
+        _written++;
+    }
+
+    /// <summary>Writes the next tensor, of any type, as its bytes.</summary>
+    /// <param name="name">Its name, for the check that tensors come in their order.</param>
+    /// <param name="bytes">All of them: values in row order, little-endian.</param>
+    /// <exception cref="UserErrorException">The file cannot be written.</exception>
+    public void WriteBytes(string name, ReadOnlySpan<byte> bytes)
+    {
+        var tensor = Next(name);
+        if (tensor.End - tensor.Begin != bytes.Length)
+            throw new ArgumentException($"The tensor {name} has {tensor.End - tensor.Begin} bytes, {bytes.Length} were given.", nameof(bytes));
+        try
+        {
+            Append(bytes);
         }
         catch (IOException e)
         {
@@ -99,6 +120,10 @@ public sealed class SafetensorsWriter : IDisposable
         _file.Dispose();
         _hash.Dispose();
     }
+
+    private TensorEntry Next(string name) => _written < _header.Tensors.Count && _header.Tensors[_written].Name == name
+        ? _header.Tensors[_written]
+        : throw new InvalidOperationException($"The tensor {name} is not the next one.");
 
     private void Append(ReadOnlySpan<byte> bytes)
     {

@@ -76,6 +76,20 @@ public sealed class RunFolder
     /// <param name="stage">One of <see cref="StageNames"/>.</param>
     public string Checkpoints(string stage) => At("checkpoints", stage);
 
+    /// <summary>A quantised model's folder.</summary>
+    /// <param name="name">See <see cref="IsQuantizedName"/>.</param>
+    public string Quantized(string name) => At("quantized", name);
+
+    /// <summary>The quantised models that are there, by name.</summary>
+    public IReadOnlyList<string> QuantizedNames() => !Directory.Exists(At("quantized"))
+        ? []
+        : [.. Directory.GetDirectories(At("quantized")).Select(path => System.IO.Path.GetFileName(path)).Where(IsQuantizedName).Order(StringComparer.Ordinal)];
+
+    /// <summary>Whether a text can name a quantised model: 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first. What is being written or replaced has another ending.</summary>
+    public static bool IsQuantizedName(string name) => name.Length is > 0 and <= 64 && char.IsAsciiLetterOrDigit(name[0])
+        && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')
+        && !name.EndsWith(".writing", StringComparison.Ordinal) && !name.EndsWith(".replaced", StringComparison.Ordinal);
+
     /// <summary>Held open by the process that works on the run.</summary>
     public string Lock => At(".lock");
 

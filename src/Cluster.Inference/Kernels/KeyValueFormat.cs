@@ -1,3 +1,5 @@
+using Cluster.Inference.Quantization;
+
 namespace Cluster.Inference.Kernels;
 
 /// <summary>
@@ -22,6 +24,15 @@ internal abstract unsafe class KeyValueFormat(int kvHeads, int headSize)
 
     /// <summary>The head's width rounded up to whole vectors.</summary>
     public int PaddedHeadSize => (headSize + Lanes - 1) / Lanes * Lanes;
+
+    /// <summary>The one that stores keys and values so.</summary>
+    public static KeyValueFormat Of(CacheFormat format, int kvHeads, int headSize) => format switch
+    {
+        CacheFormat.Fp32 => new Fp32KeyValues(kvHeads, headSize),
+        CacheFormat.Bf16 => new NarrowKeyValues<Bf16Element>(kvHeads, headSize),
+        CacheFormat.Int8 => new NarrowKeyValues<Int8Element>(kvHeads, headSize),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, null),
+    };
 
     /// <summary>Bytes of one layer in a block, a multiple of 64.</summary>
     public abstract int LayerBytes { get; }

@@ -26,14 +26,14 @@ internal sealed unsafe class CompiledGraph : IDisposable
 
     /// <param name="graph">What to run.</param>
     /// <param name="parameters">The model's; not kept.</param>
-    /// <param name="format">How matrices are stored.</param>
+    /// <param name="matrices">What makes its matrices; not kept.</param>
     /// <param name="cache">How keys and values are stored.</param>
     /// <param name="batch">The rows of each call.</param>
     /// <param name="threads">Threads, the caller's included.</param>
-    public CompiledGraph(ModelGraph graph, ParameterSource parameters, PanelFormat format, KeyValueFormat cache, DecodeBatch batch, int threads)
+    public CompiledGraph(ModelGraph graph, ParameterSource parameters, MatrixSource matrices, KeyValueFormat cache, DecodeBatch batch, int threads)
     {
         (_graph, _batch, _threads) = (graph, batch, threads);
-        _weights = new PackedWeights(graph, parameters, format);
+        _weights = new PackedWeights(graph, parameters, matrices);
         _values = new PlanValues(graph);
         _scopes = RowScopes.Of(graph);
 
@@ -95,6 +95,8 @@ internal sealed unsafe class CompiledGraph : IDisposable
         float* weight = _weights.Weight(name), bias = _weights.Bias(name);
         switch (node.Op)
         {
+            case GraphOp.Embedding when _weights.Table(name) is { } table:
+                return new QuantizedTableStep(table, _batch.Ids, At(name)) { Name = name, Barrier = barrier, Scope = scope };
             case GraphOp.Embedding:
                 return new TableStep(weight, width, _batch.Ids, At(name)) { Name = name, Barrier = barrier, Scope = scope };
             case GraphOp.PositionRow:

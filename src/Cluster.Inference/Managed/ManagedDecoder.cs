@@ -7,6 +7,7 @@ using Cluster.Inference.Cache;
 using Cluster.Inference.Graph;
 using Cluster.Inference.Graph.Passes;
 using Cluster.Inference.Kernels;
+using Cluster.Inference.Quantization;
 
 namespace Cluster.Inference.Managed;
 
@@ -26,6 +27,9 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     private float[] _batchLogits = [];
     private bool _disposed;
 
+    // The pass that multiplies weights by constants: codes have their values, and calibration asks for what enters the products as they are.
+    private const string ChangesValues = "fold-constants";
+
     private const int MaxRows = 32;
     private const int DefaultSequences = 16;
 
@@ -36,30 +40,50 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// Memory is taken block by block when first used.</param>
     /// <param name="threads">Threads that compute, the caller's included, 1 to 256. They change no bit.</param>
     /// <param name="without">Names of <see cref="GraphPasses"/> to leave out; logits differ by rounding.</param>
+    /// <param name="cacheFormat">How keys and values are stored.</param>
+    /// <param name="statistics">Told of what enters the products, whose weights then stay as the parameters have them; null to watch nothing.</param>
     /// <exception cref="Core.Errors.UserErrorException">A name is no pass's.</exception>
     public ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, DecodePrecision precision, int cacheTokens = 0, int threads = 1,
-        IReadOnlyCollection<string>? without = null)
-        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without) => Precision = precision;
+        IReadOnlyCollection<string>? without = null, CacheFormat cacheFormat = CacheFormat.Fp32, ActivationStatistics? statistics = null)
+        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without, cacheFormat, statistics) => Precision = precision;
 
     /// <summary>With another format: what tests need to plant a fault.</summary>
     internal ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, PanelFormat format, int cacheTokens = 0, int threads = 1,
-        IReadOnlyCollection<string>? without = null)
+        IReadOnlyCollection<string>? without = null, CacheFormat cacheFormat = CacheFormat.Fp32, ActivationStatistics? statistics = null)
+        : this(layout, cacheTokens, threads, statistics is null ? without ?? [] : [.. without ?? [], ChangesValues], cacheFormat, out var keyValues)
     {
         if (parameters.Length != layout.TotalCount)
             throw new ArgumentException($"{parameters.Length} parameters, but the layout has {layout.TotalCount}", nameof(parameters));
+        fixed (float* values = parameters)
+        {
+            var source = new FlatParameters(values);
+            _compiled = new CompiledGraph(Graph, source, new WidenedMatrices(source, format, statistics), keyValues, _batch, threads);
+        }
+    }
+
+    /// <param name="model">The model; its codes are copied as they are. Keys and values are stored as its scheme says.</param>
+    /// <param name="cacheTokens">As above.</param>
+    /// <param name="threads">As above.</param>
+    /// <param name="without">As above; constants are never folded into codes.</param>
+    public ManagedDecoder(QuantizedModel model, int cacheTokens = 0, int threads = 1, IReadOnlyCollection<string>? without = null)
+        : this(model.Layout, cacheTokens, threads, [.. without ?? [], ChangesValues], model.Scheme.Cache, out var keyValues) =>
+        _compiled = new CompiledGraph(Graph, new QuantizedVectors(model), new QuantizedMatrices(model), keyValues, _batch, threads);
+
+    private ManagedDecoder(ParameterLayout layout, int cacheTokens, int threads, IReadOnlyCollection<string> without,
+        CacheFormat cacheFormat, out KeyValueFormat keyValues)
+    {
+        _compiled = null!; // Made by whoever knows the parameters.
         ArgumentOutOfRangeException.ThrowIfNegative(cacheTokens);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 256);
         (Shape, Threads) = (layout.Shape, threads);
-        Graph = GraphPasses.Optimise(GraphBuilder.Build(layout), without ?? []);
-        var keyValues = new Fp32KeyValues(Shape.KvHeads, Shape.HeadSize);
+        Graph = GraphPasses.Optimise(GraphBuilder.Build(layout), without);
+        keyValues = KeyValueFormat.Of(cacheFormat, Shape.KvHeads, Shape.HeadSize);
         _blockBytes = checked(keyValues.LayerBytes * Shape.Layers);
         var cache = cacheTokens == 0 ? (long)DefaultSequences * Shape.MaxContext : cacheTokens;
         Cache = new KvBlockPool(checked((int)((cache + KeyValueFormat.BlockTokens - 1) / KeyValueFormat.BlockTokens)), KeyValueFormat.BlockTokens);
         _storage = new nint[Cache.Count];
         _batch = new DecodeBatch(MaxRows, Cache.BlocksFor(Shape.MaxContext));
-        fixed (float* values = parameters)
-            _compiled = new CompiledGraph(Graph, new FlatParameters(values), format, keyValues, _batch, threads);
     }
 
     /// <summary>What is run, after all passes.</summary>
@@ -74,7 +98,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <inheritdoc/>
     public ModelShape Shape { get; }
 
-    /// <summary>How the matrices are stored.</summary>
+    /// <summary>How the matrices are stored; fp32 where they are quantised.</summary>
     public DecodePrecision Precision { get; }
 
     /// <inheritdoc/>

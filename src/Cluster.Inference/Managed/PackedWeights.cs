@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Cluster.Inference.Graph;
 using Cluster.Inference.Kernels;
 
@@ -13,52 +12,38 @@ internal sealed unsafe class PackedWeights : IDisposable
 
     /// <param name="graph">Whose weights.</param>
     /// <param name="parameters">The model's.</param>
-    /// <param name="format">How matrices are stored.</param>
-    public PackedWeights(ModelGraph graph, ParameterSource parameters, PanelFormat format)
+    /// <param name="matrices">What makes matrices.</param>
+    public PackedWeights(ModelGraph graph, ParameterSource parameters, MatrixSource matrices)
     {
-        long bytes = 0, largest = 0;
+        // A quantised token embedding is a matrix too; a tied head is the same one.
+        var packed = new Dictionary<GraphWeight, PanelMatrix>();
+        bool IsMatrix(GraphNode node) => node.Op == GraphOp.Product || (node.Op == GraphOp.Embedding && matrices is QuantizedMatrices);
+        _arena = new NativeArena(
+            graph.Nodes.Where(IsMatrix).Select(node => node.Weight!).Distinct().Sum(weight => NativeArena.Align(matrices.Bytes(weight)))
+            + graph.Nodes.Where(node => !IsMatrix(node)).Select(node => node.Weight).Concat(graph.Nodes.Select(node => node.Bias)).OfType<GraphWeight>()
+                .Sum(weight => NativeArena.Align(weight.Count * sizeof(float))));
         foreach (var node in graph.Nodes)
         {
-            if (node.Op == GraphOp.Product)
-                largest = Math.Max(largest, node.Weight!.Count);
-            if (node.Weight is { } weight)
-                bytes += NativeArena.Align(node.Op == GraphOp.Product ? format.Bytes(weight.Rows, weight.Columns) : weight.Count * sizeof(float));
-            if (node.Bias is { } bias)
-                bytes += NativeArena.Align(bias.Count * sizeof(float));
-        }
-
-        _arena = new NativeArena(bytes);
-        var values = (float*)NativeMemory.Alloc((nuint)largest, sizeof(float));
-        try
-        {
-            foreach (var node in graph.Nodes)
+            if (IsMatrix(node))
             {
+                if (!packed.TryGetValue(node.Weight!, out var matrix))
+                    packed.Add(node.Weight!, matrix = matrices.Pack(node.Weight!, _arena.Take(matrices.Bytes(node.Weight!))));
+                _matrices.Add(node.Name, matrix);
                 if (node.Op == GraphOp.Product)
-                {
-                    var weight = node.Weight!;
-                    var flat = new Span<float>(values, checked((int)weight.Count));
-                    weight.Fill(0, flat, parameters);
-                    var matrix = format.Pack(flat, weight.Rows, weight.Columns, _arena.Take(format.Bytes(weight.Rows, weight.Columns)));
-                    _matrices.Add(node.Name, matrix);
                     MatrixBytes += matrix.Bytes;
-                    PreparedBytes = Math.Max(PreparedBytes, matrix.PreparedBytes);
-                }
-                else if (node.Weight is not null)
-                {
-                    _weights.Add(node.Name, Take(node.Weight, parameters));
-                }
-
-                if (node.Bias is not null)
-                    _biases.Add(node.Name, Take(node.Bias, parameters));
+                PreparedBytes = Math.Max(PreparedBytes, matrix.PreparedBytes);
             }
-        }
-        finally
-        {
-            NativeMemory.Free(values);
+            else if (node.Weight is not null)
+            {
+                _weights.Add(node.Name, Take(node.Weight, parameters));
+            }
+
+            if (node.Bias is not null)
+                _biases.Add(node.Name, Take(node.Bias, parameters));
         }
     }
 
-    /// <summary>Bytes of all matrices.</summary>
+    /// <summary>Bytes of the products' matrices.</summary>
     public long MatrixBytes { get; }
 
     /// <summary>The most that a prepared row takes.</summary>
@@ -66,6 +51,9 @@ internal sealed unsafe class PackedWeights : IDisposable
 
     /// <summary>A product's matrix.</summary>
     public PanelMatrix Matrix(string node) => _matrices[node];
+
+    /// <summary>A node's table in codes; null where it is in fp32.</summary>
+    public QuantizedPanelMatrix? Table(string node) => _matrices.GetValueOrDefault(node) as QuantizedPanelMatrix;
 
     /// <summary>A node's table or vector; null if it has none.</summary>
     public float* Weight(string node) => (float*)_weights.GetValueOrDefault(node);

@@ -21,7 +21,7 @@ internal sealed partial class InferencePoolGrain(
     private readonly Dictionary<string, Candidate> _workers = new(StringComparer.Ordinal);
     private readonly PrefixAffinity _affinity = new(MostPrefixes);
     private readonly PoolScale _scale = new(options, time);
-    private RunFolder? _folder;
+    private ServedModel? _served;
     private RunSource? _source;
     private (ModelDescription? Model, Refusal? Refusal, long At)? _look;
     private readonly Dictionary<string, string> _told = new(StringComparer.Ordinal);
@@ -32,7 +32,7 @@ internal sealed partial class InferencePoolGrain(
     /// <inheritdoc/>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _folder = ReplicaKey.IsName(Name) ? RunFolder.Find(options.RunsPath, Name) : null;
+        _served = ReplicaKey.IsName(Name) ? ServedModel.Find(options.RunsPath, Name) : null;
         return Task.CompletedTask;
     }
 
@@ -195,12 +195,12 @@ internal sealed partial class InferencePoolGrain(
     private async Task<(ModelDescription? Model, Refusal? Refusal)> LookAsync(TimeSpan age)
     {
         // Asking for a model that nobody trained must not leave a grain behind for good.
-        if (_folder is null)
+        if (_served is null)
             DeactivateOnIdle();
         if (_look is not { } seen || time.GetElapsedTime(seen.At) >= age)
         {
-            var (model, refusal) = await Task.Run(() => ModelIndexGrain.Describe(_folder, Name));
-            if (refusal is not null && _folder is not null)
+            var (model, refusal) = await Task.Run(() => ModelIndexGrain.Describe(_served, Name));
+            if (refusal is not null && _served is not null)
                 LogUnusable(Name, refusal.Message);
             _look = seen = (model, refusal, time.GetTimestamp());
         }
@@ -214,7 +214,7 @@ internal sealed partial class InferencePoolGrain(
             throw new InferenceException(refusal);
         try
         {
-            return _source ??= await Task.Run(() => RunSource.Open(_folder!));
+            return _source ??= await Task.Run(() => RunSource.Open(_served!.Folder, _served.Quantized));
         }
         catch (UserErrorException error)
         {

@@ -1,7 +1,6 @@
 // A model on this silo: the engine that answers, and those that end with their last reply. Enters: requests, reads, "look for newer
 // weights". Leaves: stretches of replies, load. Does not know: grains, other workers, who asks.
 using Cluster.Contracts.Inference;
-using Cluster.Core.Checkpoints;
 using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Inference.Scheduling;
@@ -19,7 +18,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
 {
     private static readonly TimeSpan s_wait = TimeSpan.FromSeconds(1), s_retry = TimeSpan.FromSeconds(5);
 
-    private readonly RunFolder? _folder;
+    private readonly ServedModel? _served;
     private readonly InferenceOptions _options;
     private readonly EngineLimit _limit;
     private readonly Func<bool> _makeRoom;
@@ -50,7 +49,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         ILogger logger)
     {
         (Model, _options, _limit, _makeRoom, _time, _instruments, _logger) = (model, options, limit, makeRoom, time, instruments, logger);
-        _folder = RunFolder.Find(options.RunsPath, model);
+        _served = ServedModel.Find(options.RunsPath, model);
         _asked = time.GetTimestamp();
     }
 
@@ -61,7 +60,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     public async Task<SubmitAnswer> SubmitAsync(GenerationRequest request)
     {
         Volatile.Write(ref _asked, _time.GetTimestamp());
-        if (_folder is null)
+        if (_served is null)
             return Refused(new Refusal(RefusalKind.UnknownModel, "model", $"There is no model called \"{Model}\"."));
         ServedEngine? engine;
         Task loading;
@@ -124,7 +123,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (!_stopped && _folder is not null)
+            if (!_stopped && _served is not null)
                 _loading = _loading.ContinueWith(_ => Load(null, replaces: true), TaskScheduler.Default);
         }
     }
@@ -308,13 +307,13 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     {
         try
         {
-            var source = RunSource.Open(_folder!);
-            SavedCheckpoint? checkpoint;
+            var source = RunSource.Open(_served!.Folder, _served.Quantized);
+            RunWeights? found;
             if (weights is null)
-                checkpoint = source.Latest(warning => LogDamaged(Model, warning));
+                found = source.LatestWeights(warning => LogDamaged(Model, warning));
             else
-                checkpoint = source.Of(weights);
-            if (checkpoint is null)
+                found = source.WeightsOf(weights);
+            if (found is null)
             {
                 Fail(weights, new Refusal(RefusalKind.WeightsGone, null,
                     $"The weights {weights} that the reply was begun with are gone. Ask anew."));
@@ -325,7 +324,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             {
                 if (_stopped)
                     return;
-                if (_engines.Find(engine => engine.Weights == checkpoint.Manifest.WeightsSha256 && engine.Engine.Snapshot().Unavailable is null) is { } present)
+                if (_engines.Find(engine => engine.Weights == found.Sha256 && engine.Engine.Snapshot().Unavailable is null) is { } present)
                 {
                     if (weights is null)
                         _current = present;
@@ -348,12 +347,12 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             ServedEngine loaded;
             try
             {
-                var decoder = source.Decoder(checkpoint, _options.Precision, _options.CacheTokens);
+                var decoder = source.Decoder(found, _options.Precision, _options.CacheTokens);
                 try
                 {
-                    loaded = new ServedEngine(source, checkpoint, new InferenceEngine(decoder, new TokenizerText(source.Tokenizer), _options.Scheduler, _time)
+                    loaded = new ServedEngine(source, found, new InferenceEngine(decoder, new TokenizerText(source.Tokenizer), _options.Scheduler, _time)
                     {
-                        TraceTags = RequestTrace.Tags(Model, checkpoint.Manifest.Stage, checkpoint.Manifest.Step, checkpoint.Manifest.WeightsSha256),
+                        TraceTags = RequestTrace.Tags(Model, found.Stage, found.Step, found.Sha256),
                     });
                 }
                 catch
@@ -384,7 +383,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
 
     private void Publish(ServedEngine loaded, bool isCurrent)
     {
-        LogLoaded(Model, loaded.Checkpoint.Manifest.Stage, loaded.Checkpoint.Manifest.Step, loaded.Weights);
+        LogLoaded(Model, loaded.From.Stage, loaded.From.Step, loaded.Weights);
         ServedEngine? before = null;
         lock (_gate)
         {

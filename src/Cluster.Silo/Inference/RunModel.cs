@@ -1,4 +1,3 @@
-using Cluster.Core.Checkpoints;
 using Cluster.Core.Errors;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
@@ -19,10 +18,10 @@ public sealed class RunModel : IDisposable
     private readonly ManagedDecoder _decoder;
     private readonly Generator _generator;
 
-    private RunModel(RunSource source, SavedCheckpoint checkpoint, DecodePrecision precision)
+    private RunModel(RunSource source, RunWeights weights, DecodePrecision precision)
     {
-        (_source, Checkpoint) = (source, checkpoint);
-        _decoder = source.Decoder(checkpoint, precision);
+        (_source, Weights) = (source, weights);
+        _decoder = source.Decoder(weights, precision);
         _generator = new Generator(_decoder, new TokenizerText(source.Tokenizer));
     }
 
@@ -33,20 +32,21 @@ public sealed class RunModel : IDisposable
     public ITokenizer Tokenizer => _source.Tokenizer;
 
     /// <summary>Where the weights come from.</summary>
-    public SavedCheckpoint Checkpoint { get; }
+    public RunWeights Weights { get; }
 
     /// <summary>Whether it was fine-tuned to answer.</summary>
-    public bool IsAssistant => Checkpoint.Manifest.Stage == StageNames.FineTuning;
+    public bool IsAssistant => Weights.Stage == StageNames.FineTuning;
 
     /// <summary>Opens the last training stage that has an intact checkpoint.</summary>
     /// <param name="folder">The run's.</param>
     /// <param name="warn">Told of damaged checkpoints that are passed over.</param>
-    /// <param name="precision">How weights are stored.</param>
+    /// <param name="precision">How a checkpoint's weights are stored.</param>
+    /// <param name="quantized">A quantised model below the run; null for its newest checkpoint.</param>
     /// <exception cref="UserErrorException">There is no run, or it has no checkpoint yet, or the files do not fit together.</exception>
-    public static RunModel Open(RunFolder folder, Action<string> warn, DecodePrecision precision = DecodePrecision.Fp32)
+    public static RunModel Open(RunFolder folder, Action<string> warn, DecodePrecision precision = DecodePrecision.Fp32, string? quantized = null)
     {
-        var source = RunSource.Open(folder);
-        return new RunModel(source, source.Latest(warn), precision);
+        var source = RunSource.Open(folder, quantized);
+        return new RunModel(source, source.LatestWeights(warn), precision);
     }
 
     /// <summary>Goes on from a text.</summary>

@@ -6,6 +6,7 @@ using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Tokens;
 using Cluster.Inference.Managed;
+using Cluster.Inference.Quantization;
 
 namespace Cluster.Silo.Inference;
 
@@ -14,14 +15,17 @@ public sealed class RunSource
 {
     private static readonly string[] s_stages = [StageNames.FineTuning, StageNames.Pretraining];
 
-    private RunSource(RunFolder folder, Recipe recipe, ITokenizer tokenizer)
+    private RunSource(RunFolder folder, string? quantized, Recipe recipe, ITokenizer tokenizer)
     {
-        (Folder, Recipe, Tokenizer) = (folder, recipe, tokenizer);
+        (Folder, Quantized, Recipe, Tokenizer) = (folder, quantized, recipe, tokenizer);
         Chat = new ChatPrompt(tokenizer, recipe.Model.MaxContext);
     }
 
     /// <summary>The run's.</summary>
     public RunFolder Folder { get; }
+
+    /// <summary>The quantised model whose weights are meant; null for checkpoints.</summary>
+    public string? Quantized { get; }
 
     /// <summary>As the run resolved it.</summary>
     public Recipe Recipe { get; }
@@ -33,16 +37,20 @@ public sealed class RunSource
     public ChatPrompt Chat { get; }
 
     /// <summary>Reads recipe and tokenizer.</summary>
+    /// <param name="folder">The run's.</param>
+    /// <param name="quantized">A quantised model below it; null for its checkpoints.</param>
     /// <exception cref="UserErrorException">There is no run, or a file of it cannot be read.</exception>
-    public static RunSource Open(RunFolder folder) => new(folder, ReadRecipe(folder), TokenizerFile.Load(folder.Tokenizer));
+    public static RunSource Open(RunFolder folder, string? quantized = null) => new(folder, quantized, ReadRecipe(folder), TokenizerFile.Load(folder.Tokenizer));
 
-    /// <summary>The newest checkpoint of the last training stage that has one, by its manifest; its tensors are not looked at.</summary>
-    /// <returns>The checkpoint and the model's shape; null where there is no checkpoint yet.</returns>
-    /// <exception cref="UserErrorException">There is no run, or its recipe cannot be read.</exception>
-    public static (SavedCheckpoint Checkpoint, ModelShape Shape)? Newest(RunFolder folder)
+    /// <summary>The newest weights by their manifest, tensors are not looked at: of the quantised model, or of the last training stage that has a checkpoint.</summary>
+    /// <returns>The weights and the model's shape; null where there is no checkpoint yet.</returns>
+    /// <exception cref="UserErrorException">There is no run, or its recipe or the quantised model cannot be read.</exception>
+    public static (RunWeights Weights, ModelShape Shape)? Newest(ServedModel model)
     {
-        var recipe = ReadRecipe(folder);
-        return Stores(folder, recipe).SelectMany(store => Own(store, recipe).Reverse()).FirstOrDefault() is { } found ? (found, recipe.Model) : null;
+        var (folder, recipe) = (model.Folder, ReadRecipe(model.Folder));
+        if (model.Quantized is { } name)
+            return (Of(folder.Quantized(name), QuantizedModelFolder.ReadManifest(folder.Quantized(name))), recipe.Model);
+        return Stores(folder, recipe).SelectMany(store => Own(store, recipe).Reverse()).FirstOrDefault() is { } found ? (RunWeights.Of(found), recipe.Model) : null;
     }
 
     /// <summary>The newest intact checkpoint of the last training stage that has one.</summary>
@@ -53,6 +61,39 @@ public sealed class RunSource
         return Stores(Folder, Recipe).Select(store => store.Latest(warn, manifest => manifest.IsOf(Recipe))).FirstOrDefault(found => found is not null)
             ?? throw new UserErrorException($"The run in {Folder.Path} has no checkpoint yet.",
                 "Let its training go on until it has saved one: run the same command again to resume.");
+    }
+
+    /// <summary>The newest intact weights; a quantised model's tensors are looked at when a decoder is made.</summary>
+    /// <param name="warn">Told of damaged checkpoints that are passed over.</param>
+    /// <exception cref="UserErrorException">There are none.</exception>
+    public RunWeights LatestWeights(Action<string> warn) =>
+        Quantized is null ? RunWeights.Of(Latest(warn)) : Of(Folder.Quantized(Quantized), QuantizedModelFolder.ReadManifest(Folder.Quantized(Quantized)));
+
+    /// <summary>Weights by their hash; null where they are gone.</summary>
+    /// <param name="sha256">Lower-case hex.</param>
+    public RunWeights? WeightsOf(string sha256)
+    {
+        if (Quantized is null)
+            return Of(sha256) is { } checkpoint ? RunWeights.Of(checkpoint) : null;
+        return LatestWeights(_ => { }) is { } weights && weights.Sha256 == sha256 ? weights : null;
+    }
+
+    /// <summary>The model with some weights; the caller's to dispose of.</summary>
+    /// <param name="weights">Of this source.</param>
+    /// <param name="precision">How a checkpoint's weights are stored; a quantised model's are as they are.</param>
+    /// <param name="cacheTokens">As for <see cref="ManagedDecoder"/>.</param>
+    /// <exception cref="UserErrorException">The files do not fit together, or are damaged.</exception>
+    public ManagedDecoder Decoder(RunWeights weights, DecodePrecision precision, int cacheTokens = 0)
+    {
+        if (Quantized is null)
+            return Decoder(CheckpointStore.Open(weights.Path), precision, cacheTokens);
+        var path = Folder.Quantized(Quantized);
+        var manifest = QuantizedModelFolder.ReadManifest(path);
+        if (manifest.File.Sha256 != weights.Sha256)
+            throw new UserErrorException($"The quantised model {path} was replaced.", "Ask again.");
+        if (manifest.RecipeSha256 != RecipeJson.Hash(Recipe))
+            throw new UserErrorException($"The quantised model {path} is of another recipe than the run's.", "Quantise the run again: `cluster model quantize`.");
+        return new ManagedDecoder(QuantizedModelFolder.Load(path, manifest), cacheTokens);
     }
 
     /// <summary>The checkpoint with just these weights; null where it was deleted.</summary>
@@ -72,6 +113,8 @@ public sealed class RunSource
         CheckpointStore.Load(checkpoint, layout, parameters, [], []);
         return new ManagedDecoder(layout, parameters, precision, cacheTokens);
     }
+
+    private static RunWeights Of(string path, QuantizedManifest manifest) => new(manifest.Stage, manifest.Step, manifest.File.Sha256, path);
 
     private static IEnumerable<CheckpointStore> Stores(RunFolder folder, Recipe recipe) =>
         s_stages.Select(stage => new CheckpointStore(folder.Checkpoints(stage), recipe.Training.KeepCheckpoints));

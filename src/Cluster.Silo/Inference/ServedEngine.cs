@@ -1,19 +1,18 @@
-using Cluster.Core.Checkpoints;
 using Cluster.Inference.Serving;
 
 namespace Cluster.Silo.Inference;
 
-/// <summary>An engine with a checkpoint's weights, and how many of its replies are under way.</summary>
-internal sealed class ServedEngine(RunSource source, SavedCheckpoint checkpoint, InferenceEngine engine)
+/// <summary>An engine with some weights, and how many of its replies are under way.</summary>
+internal sealed class ServedEngine(RunSource source, RunWeights weights, InferenceEngine engine)
 {
     /// <summary>The run's.</summary>
     public RunSource Source => source;
 
     /// <summary>Where the weights come from.</summary>
-    public SavedCheckpoint Checkpoint => checkpoint;
+    public RunWeights From => weights;
 
     /// <summary>SHA-256 of the weights.</summary>
-    public string Weights => checkpoint.Manifest.WeightsSha256;
+    public string Weights => weights.Sha256;
 
     /// <summary>The engine.</summary>
     public InferenceEngine Engine => engine;

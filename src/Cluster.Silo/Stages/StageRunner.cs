@@ -433,7 +433,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                     observer.StageProgress(StageNames.Evaluation, (i + 1.0) / questions.Count, "asking");
                     if (shown.Count < request.HeldOutQuestions)
                     {
-                        shown.Add(new Sample(StageNames.FineTuning, model.Checkpoint.Manifest.Step, Math.Round(runner.SinceStart().TotalSeconds, 1),
+                        shown.Add(new Sample(StageNames.FineTuning, model.Weights.Step, Math.Round(runner.SinceStart().TotalSeconds, 1),
                             question.Question, text, question.Answer));
                         observer.Sampled(shown[^1]);
                     }
@@ -447,7 +447,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                     ["word_f1"] = Number(overlap, "0.000"),
                 };
                 var hash = StageLog.HashOf(shown.Select(s => s.Text));
-                return ((shown, overlap), model.Checkpoint.Manifest.WeightsSha256, hash, figures);
+                return ((shown, overlap), model.Weights.Sha256, hash, figures);
             });
         }
 

@@ -15,6 +15,16 @@ internal sealed unsafe class TableStep(float* table, int width, int* rowOf, Oper
     }
 }
 
+/// <summary>A row of a quantised table, widened, by the token's id.</summary>
+internal sealed unsafe class QuantizedTableStep(QuantizedPanelMatrix table, int* rowOf, Operand to) : PlanStep
+{
+    public override void Run(int thread, int first, int last)
+    {
+        for (var r = first; r < last; r++)
+            table.ReadRow(rowOf[r], to.Row(thread, r));
+    }
+}
+
 /// <summary>A row of sinusoidal positions, or rotary angles, computed from the position.</summary>
 internal sealed unsafe class PositionStep(bool rotary, int width, int* positions, Operand to) : PlanStep
 {

@@ -42,7 +42,7 @@ public sealed class OpenAiEndpointsTests(ServingCluster cluster) : IClassFixture
         Assert.Equal($$"""{"prompt_tokens":5,"completion_tokens":{{expected.Ids.Length}},"total_tokens":{{5 + expected.Ids.Length}}}""",
             answer.RootElement.GetProperty("usage").GetRawText());
         Assert.Equal("text_completion", answer.RootElement.GetProperty("object").GetString());
-        Assert.Equal($"fp_{model.Checkpoint.Manifest.WeightsSha256[..12]}", answer.RootElement.GetProperty("system_fingerprint").GetString());
+        Assert.Equal($"fp_{model.Weights.Sha256[..12]}", answer.RootElement.GetProperty("system_fingerprint").GetString());
     }
 
     [Theory]
