@@ -35,8 +35,8 @@ internal sealed class RequestTrace
     /// <summary>A request is taken. The span is the current one until <see cref="Begun"/>, so that the engine sees it.</summary>
     public static RequestTrace Begin(GenerationRequest request, string model, ServedEngine served)
     {
-        var manifest = served.Checkpoint.Manifest;
-        var activity = s_source.StartActivity(Name, ActivityKind.Internal, parentContext: default, Tags(model, manifest.Stage, manifest.Step, served.Weights));
+        var from = served.From;
+        var activity = s_source.StartActivity(Name, ActivityKind.Internal, parentContext: default, Tags(model, from.Stage, from.Step, from.Sha256));
         activity?.SetTag("gen_ai.operation.name", request.Messages is null ? "text_completion" : "chat");
         activity?.SetTag("gen_ai.request.model", model);
         activity?.SetTag("gen_ai.response.id", request.Id);
