@@ -107,13 +107,14 @@ public sealed partial class CorpusGrain(
     private void Begin()
     {
         (_cancel, _leave) = (new CancellationTokenSource(), new CancellationTokenSource());
-        var (submission, name) = (state.State.Submission!, this.GetPrimaryKeyString());
+        // Off the grain's turns only what is taken along here may be used.
+        var (submission, name, grains) = (state.State.Submission!, this.GetPrimaryKeyString(), GrainFactory);
         var stop = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token, _leave.Token);
-        var work = Task.Run(() => BuildAsync(submission, name, stop.Token));
+        var work = Task.Run(() => BuildAsync(submission, name, grains, stop.Token));
         FinishAsync(work, stop, _leave.Token).Ignore();
     }
 
-    private async Task BuildAsync(CorpusSubmission submission, string name, CancellationToken cancellation)
+    private async Task BuildAsync(CorpusSubmission submission, string name, IGrainFactory grains, CancellationToken cancellation)
     {
         var folder = new CorpusFolder(submission.Folder);
         var recipe = CurationRecipeJson.Parse(submission.RecipeJson, "The submitted recipe");
@@ -122,14 +123,15 @@ public sealed partial class CorpusGrain(
         if (CorpusSummary.Load(folder) is null)
         {
             foreach (var phase in job.Phases)
-                await PhaseAsync(job, phase, submission, name, cancellation);
+                await PhaseAsync(job, phase, submission, name, grains, cancellation);
             job.Finish();
         }
 
         CorpusPage.Write(folder, CorpusSummary.Load(folder)!);
     }
 
-    private async Task PhaseAsync(CorpusJob job, CorpusPhase phase, CorpusSubmission submission, string name, CancellationToken cancellation)
+    private async Task PhaseAsync(
+        CorpusJob job, CorpusPhase phase, CorpusSubmission submission, string name, IGrainFactory grains, CancellationToken cancellation)
     {
         var pending = new ConcurrentQueue<int>(job.Pending(phase));
         var left = pending.Count;
@@ -161,7 +163,7 @@ public sealed partial class CorpusGrain(
 
         async Task WorkAsync(string key)
         {
-            var worker = GrainFactory.GetGrain<ICorpusWorkerGrain>(key);
+            var worker = grains.GetGrain<ICorpusWorkerGrain>(key);
             while (pending.TryDequeue(out var unit))
             {
                 CorpusUnitState answer;

@@ -23,9 +23,9 @@ public sealed class CorpusBuildTests : IDisposable
     [Fact]
     public async Task Build_ByProcessesOfWhichSomeAreKilled_SameCorpusAsByOneThread()
     {
-        _texts.Write("a.jsonl", 1_500, 200);
+        _texts.Write("a.jsonl", 1_500, 14);
         var alone = await BuildAsync("alone", workers: 1, processes: null);
-        Assert.InRange(alone.Partitions, 20, 60);
+        Assert.InRange(alone.Partitions, 15, 60);
         Assert.Equal(alone.CorpusSha256, (await BuildAsync("one", 1, processes: 1)).CorpusSha256);
         Assert.Equal(alone.CorpusSha256, (await BuildAsync("four", 1, processes: 4)).CorpusSha256);
 
@@ -59,7 +59,7 @@ public sealed class CorpusBuildTests : IDisposable
     [Fact]
     public async Task Build_WholeProgramKilledInEachPhase_GoesOnToTheSameCorpus()
     {
-        _texts.Write("a.jsonl", 1_500, 200);
+        _texts.Write("a.jsonl", 1_500, 14);
         var recipe = _texts.RecipeFile(PartitionBytes);
         var alone = await BuildAsync("alone", workers: 2, processes: null);
         var folder = new CorpusFolder(_texts.In("killed"));
@@ -88,7 +88,7 @@ public sealed class CorpusBuildTests : IDisposable
     {
         const long heap = 32 << 20;
         for (var file = 0; file < 4; file++)
-            _texts.Write($"{file}.jsonl", 1_350, 6_000);
+            _texts.Write($"{file}.jsonl", 1_000, 630);
         var bytes = Directory.GetFiles(_texts.In("texts")).Sum(path => new FileInfo(path).Length);
         Assert.True(bytes >= 5 * heap, $"{bytes} bytes are too few");
         var recipe = _texts.RecipeFile(4 << 20);
@@ -110,7 +110,7 @@ public sealed class CorpusBuildTests : IDisposable
     [Fact]
     public async Task Build_OnSilosOfWhichTheCoordinatorsIsKilled_SameCorpusAsByOneProcess()
     {
-        _texts.Write("a.jsonl", 2_500, 250);
+        _texts.Write("a.jsonl", 2_500, 16);
         var alone = await BuildAsync("alone", workers: 2, processes: null);
         var runs = _texts.In("runs");
         await using var up = LineProcess.Cluster("up", "--silos", "3", "--runs", runs);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Cluster.Core.Randomness;
+using Cluster.Data.Corpus;
 using Cluster.Data.Corpus.Deduplication;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
@@ -10,10 +11,16 @@ namespace Cluster.EndToEnd.Tests.Corpus;
 /// <summary>A folder of records with exact and near copies in it, and the recipe that reads it.</summary>
 internal sealed class PlantedTexts : IDisposable
 {
+    private static readonly string[] s_phrases =
+    [
+        .. Enumerable.Range(0, 4_096).Select(phrase => string.Join(' ', Enumerable.Range(0, 12).Select(word =>
+            "w" + new CounterRandom(1, RandomPurpose.Synthetic, (ulong)phrase).Below((ulong)word, 4_000).ToString("x", CultureInfo.InvariantCulture)))),
+    ];
+
     public string Folder { get; } = Directory.CreateTempSubdirectory("cluster-texts-").FullName;
 
-    /// <summary>Writes a file of records; of every ten, one is a copy of an earlier one and one nearly so.</summary>
-    public void Write(string name, int documents, int words)
+    /// <summary>Writes a file of records of so many lines; of every ten, one is a copy of an earlier one and one nearly so.</summary>
+    public void Write(string name, int documents, int lines)
     {
         Directory.CreateDirectory(In("texts"));
         using var writer = new StreamWriter(In($"texts/{name}"), false, new UTF8Encoding(false)) { NewLine = "\n" };
@@ -21,12 +28,13 @@ internal sealed class PlantedTexts : IDisposable
         for (var i = 0; i < documents; i++)
         {
             var subject = i % 10 is 8 or 9 ? i - 7 : i;
-            var random = new CounterRandom((ulong)subject, RandomPurpose.Synthetic, 1);
+            var random = new CounterRandom((ulong)subject, RandomPurpose.Synthetic, StableHash.Hash64(name));
             text.Clear();
-            for (var w = 0; w < words; w++)
+            for (var line = 0; line < lines; line++)
             {
-                var word = random.Below((ulong)w, 4_000);
-                text.Append(w == 5 && i % 10 == 9 ? "otherwise" : "w" + word.ToString("x", CultureInfo.InvariantCulture)).Append(w % 17 == 16 ? ".\\n" : " ");
+                // The number at its end makes each line the only one of its kind.
+                var drawn = random.UInt64((ulong)line);
+                text.Append(s_phrases[drawn % (ulong)s_phrases.Length]).Append(line == 1 && i % 10 == 9 ? " otherwise " : " ").Append((drawn >> 16).ToString("x", CultureInfo.InvariantCulture)).Append(".\\n");
             }
 
             writer.WriteLine($"{{\"text\":\"{text}\"}}");

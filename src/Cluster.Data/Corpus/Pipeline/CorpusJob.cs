@@ -161,6 +161,13 @@ public sealed class CorpusJob
             Units = Phases.FirstOrDefault(phase => phase.Name == DuplicatesPhase.UnitName) is { } units ? Results(units).Single().Units : null,
         };
         AtomicWrite.AllText(_folder.Summary, RunJson.Document(summary) + "\n");
+        // Of units whose process was killed while it wrote.
+        foreach (var folder in (string[])[Path.GetDirectoryName(_folder.Shard(0))!, Path.GetDirectoryName(_folder.Provenance(0))!])
+        {
+            foreach (var remnant in Directory.Exists(folder) ? Directory.GetFiles(folder, "*.tmp") : [])
+                File.Delete(remnant);
+        }
+
         if (!keepWork && Directory.Exists(_folder.Work))
             Directory.Delete(_folder.Work, recursive: true);
         return summary;

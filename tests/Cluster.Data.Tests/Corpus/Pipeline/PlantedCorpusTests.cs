@@ -23,7 +23,7 @@ public sealed class PlantedCorpusTests : IDisposable
         for (var i = 0; i < 4; i++)
             Page($"copy{i}.html", Article(i));
         for (var i = 0; i < 5; i++)
-            Page($"near{i}.html", Article(10 + i).Replace("the harbour master", "our harbour master", StringComparison.Ordinal));
+            Page($"near{i}.html", Article(10 + i) + " One more line stands at the end of this.");
         for (var i = 0; i < 6; i++)
             _folder.Write($"in/gibberish{i}.txt", string.Join(' ', Enumerable.Range(0, 120).Select(w => StableWord(i, w))));
         for (var i = 0; i < 3; i++)
@@ -134,15 +134,15 @@ public sealed class PlantedCorpusTests : IDisposable
     /// <summary>Prose of its own for each number: sentences that share a few words of every five.</summary>
     private static string Article(int number)
     {
-        string[] who = ["the harbour master", "a young pilot", "the baker's wife", "an old sailor", "the ferryman", "a visiting painter", "the schoolteacher", "a tired fisherman"];
-        string[] did = ["walked along the pier", "counted the boats", "repaired a broken net", "told a story about the storm", "opened the warehouse", "waited for the evening ferry", "painted the railing", "sold the last of the bread"];
-        string[] because = ["because the tide was coming in", "while the children were watching", "before the bells had rung", "although nobody had asked for it", "after the rain had stopped", "as the law of the town demands", "since the lamp was out again", "when the wind turned to the north"];
-        string[] then = ["and it was late when the work was done", "but the answer did not come that day", "so that the whole street heard of it", "and the dog slept through all of it", "which pleased the people of the quarter", "and they spoke of it for a week", "but it made no difference in the end", "so the key was left under the stone"];
+        var nouns = "harbour pilot lamp storm net boat tide bell stone warehouse painter railing bread market letter garden winter window machine road river teacher captain engine cloud island bridge clock kitchen mirror forest barrel candle ladder pocket signal teapot orchard violin compass".Split(' ');
+        var adjectives = "quiet young broken old tired bright narrow heavy distant careful wooden early honest strange gentle empty famous golden hidden lonely patient rapid silver sudden tender useful warm yellow clever damp".Split(' ');
+        var verbs = "carried watched repaired counted opened painted followed remembered crossed lifted covered offered visited measured answered gathered noticed protected delivered explained ordered borrowed collected described finished guarded invited promised returned surprised".Split(' ');
         return string.Join("\n\n", Enumerable.Range(0, 4).Select(paragraph => string.Join(' ', Enumerable.Range(0, 4).Select(sentence =>
         {
-            var key = Cluster.Data.Corpus.StableHash.Hash64($"{number}/{paragraph}/{sentence}");
-            string Pick(string[] words, int shift) => words[(int)(key >> shift & 7)];
-            return $"On day {key % 97 + 1} {Pick(who, 8)} {Pick(did, 12)} {Pick(because, 16)}, {Pick(then, 20)}, and {Pick(who, 24)} {Pick(did, 28)} {Pick(because, 32)}.";
+            var (key, drawn) = (Cluster.Data.Corpus.StableHash.Hash64($"{number}/{paragraph}/{sentence}"), 0);
+            string Pick(string[] words) => words[(int)(Cluster.Data.Corpus.StableHash.Hash64($"{key}/{drawn++}") % (ulong)words.Length)];
+            return $"The {Pick(adjectives)} {Pick(nouns)} {Pick(verbs)} a {Pick(nouns)} with the {Pick(adjectives)} {Pick(nouns)}, and then it {Pick(verbs)} every {Pick(nouns)} "
+                + $"that the {Pick(nouns)} had {Pick(verbs)} because of its {Pick(adjectives)} {Pick(nouns)} and {Pick(nouns)}.";
         }))));
     }
 

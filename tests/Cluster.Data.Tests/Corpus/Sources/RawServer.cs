@@ -56,7 +56,7 @@ internal sealed class RawServer : IAsyncDisposable
             while (true)
                 open.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
         }
-        catch (Exception error) when (error is OperationCanceledException or SocketException)
+        catch (Exception error) when (error is OperationCanceledException or SocketException or InvalidOperationException)
         {
         }
 
