@@ -34,16 +34,17 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <param name="precision">How the matrices are stored.</param>
     /// <param name="cacheTokens">Tokens that the cache has room for, all sequences together; 0 for 16 sequences of full length.
     /// Memory is taken block by block when first used.</param>
-    /// <param name="threads">Threads that compute, the caller's included, 1 to 256. They change no bit.</param>
+    /// <param name="threads">Most threads that compute, the caller's included, 1 to 256; where other programs want the cores, the caller's alone.
+    /// They change no bit.</param>
     /// <param name="without">Names of <see cref="GraphPasses"/> to leave out; logits differ by rounding.</param>
     /// <exception cref="Core.Errors.UserErrorException">A name is no pass's.</exception>
     public ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, DecodePrecision precision, int cacheTokens = 0, int threads = 1,
         IReadOnlyCollection<string>? without = null)
-        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without) => Precision = precision;
+        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without, new ThreadChoice()) => Precision = precision;
 
-    /// <summary>With another format: what tests need to plant a fault.</summary>
+    /// <summary>With another format, or always with all threads where no choice is given: what tests need.</summary>
     internal ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, PanelFormat format, int cacheTokens = 0, int threads = 1,
-        IReadOnlyCollection<string>? without = null)
+        IReadOnlyCollection<string>? without = null, ThreadChoice? choice = null)
     {
         if (parameters.Length != layout.TotalCount)
             throw new ArgumentException($"{parameters.Length} parameters, but the layout has {layout.TotalCount}", nameof(parameters));
@@ -59,13 +60,13 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         _storage = new nint[Cache.Count];
         _batch = new DecodeBatch(MaxRows, Cache.BlocksFor(Shape.MaxContext));
         fixed (float* values = parameters)
-            _compiled = new CompiledGraph(Graph, new FlatParameters(values), format, keyValues, _batch, threads);
+            _compiled = new CompiledGraph(Graph, new FlatParameters(values), format, keyValues, _batch, threads) { Choice = choice };
     }
 
     /// <summary>What is run, after all passes.</summary>
     public ModelGraph Graph { get; }
 
-    /// <summary>Threads that compute, the caller's included.</summary>
+    /// <summary>Most threads that compute, the caller's included.</summary>
     public int Threads { get; }
 
     /// <summary>Bytes of matrices that a decode step reads, whatever its batch up to 32.</summary>
