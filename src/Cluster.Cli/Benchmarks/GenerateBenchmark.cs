@@ -59,6 +59,7 @@ internal static class GenerateBenchmark
         ManagedDecoder Make(params IEnumerable<string> without) => new(layout, parameters, precision, batch * layout.Shape.MaxContext, threads, [.. without.Distinct()]);
 
         using var decoder = Make(without);
+        WarmUp(decoder, batch, cancellation);
         Timing own;
         double read;
         using (var bandwidth = new ReadBandwidth(decoder.MatrixBytes, threads))
@@ -77,6 +78,7 @@ internal static class GenerateBenchmark
             if (without.Contains(pass.Name))
                 continue;
             using var other = Make([.. without, pass.Name]);
+            WarmUp(other, batch, cancellation);
             Timing on = new(), off = new();
             for (var round = 0; round < Rounds; round++)
             {
@@ -95,6 +97,15 @@ internal static class GenerateBenchmark
     }
 
     private static double Rate(double step, int batch) => Math.Round(batch / step, 1);
+
+    /// <summary>Until methods are compiled as they stay and the decoder knows how many threads are worth it.</summary>
+    private static void WarmUp(ManagedDecoder decoder, int batch, CancellationToken cancellation)
+    {
+        var start = Stopwatch.GetTimestamp();
+        do
+            Time(decoder, batch, new Timing(), cancellation);
+        while (Stopwatch.GetElapsedTime(start).TotalSeconds < 1);
+    }
 
     /// <summary>One round of a decoder: prompts of a batch, then its steps.</summary>
     private static void Time(ManagedDecoder decoder, int batch, Timing timing, CancellationToken cancellation)

@@ -1,5 +1,6 @@
 // Causal attention of one head of one query row against cached keys and values. Enters: q, the blocks of its sequence. Leaves: o. The order
 // of every sum follows from the position alone. Does not know: layers, sequences, batches, how keys and values are stored.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Cluster.Inference.Kernels;
@@ -25,6 +26,7 @@ internal static unsafe class CachedAttention
     }
 
     /// <summary>scores → exp(factor · (score − the largest)), 16 at a time to the end of the last block; returns their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Exponentials(float* scores, int seen, float factor)
     {
         var scale = Vector512.Create(factor);

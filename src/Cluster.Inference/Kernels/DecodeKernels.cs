@@ -1,5 +1,6 @@
 // What happens to a row between matrix products, in fp32 (x_C: a row of width C, a multiple of 16). The formulas are those of training's
 // forward pass; a row is computed alone, so its bits do not depend on how many rows there are. Results may overwrite their inputs.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Cluster.Core.Models;
 
@@ -10,6 +11,7 @@ internal static unsafe class DecodeKernels
     private const int Lanes = 16;
 
     /// <summary>out = a + b.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(float* a_C, float* b_C, float* out_C, int width)
     {
         for (var c = 0; c < width; c += Lanes)
@@ -17,6 +19,7 @@ internal static unsafe class DecodeKernels
     }
 
     /// <summary>out = a ⊙ b.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(float* a_C, float* b_C, float* out_C, int width)
     {
         for (var c = 0; c < width; c += Lanes)
@@ -24,6 +27,7 @@ internal static unsafe class DecodeKernels
     }
 
     /// <summary>out = x · factor.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale(float* x_C, float factor, float* out_C, int width)
     {
         for (var c = 0; c < width; c += Lanes)
@@ -33,6 +37,7 @@ internal static unsafe class DecodeKernels
     /// <summary>
     /// out = (x − mean) / √(variance + ε) (LayerNorm) or x / √(mean square + ε) (RMSNorm), then ⊙ gain + bias. Gain and bias may be null.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Normalise(float* x_C, float* gain_C, float* bias_C, float* out_C, int width, Normalization kind)
     {
         Vector512<float> total = default, squares = default;
@@ -47,6 +52,7 @@ internal static unsafe class DecodeKernels
     }
 
     /// <summary>sum = a + b, then out = its norm as in <see cref="Normalise"/>, in one pass.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ResidualNorm(float* a_C, float* b_C, float* sum_C, float* gain_C, float* bias_C, float* out_C, int width, Normalization kind)
     {
         Vector512<float> total = default, squares = default;
@@ -62,6 +68,7 @@ internal static unsafe class DecodeKernels
     }
 
     /// <summary>GELU in its tanh form, x · σ(2u) with u = √(2/π) · (x + 0.044715 x³), of x + bias. The bias may be null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Gelu(float* x_C, float* bias_C, float* out_C, int width)
     {
         const float twiceRoot = 1.5957691216057308f, cubic = 0.044715f; // 2√(2/π)
@@ -76,6 +83,7 @@ internal static unsafe class DecodeKernels
     }
 
     /// <summary>out = x · σ(x).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Silu(float* x_C, float* out_C, int width)
     {
         for (var c = 0; c < width; c += Lanes)
@@ -90,6 +98,7 @@ internal static unsafe class DecodeKernels
     /// <param name="bias_2C">[2 · width].</param>
     /// <param name="out_C">[width].</param>
     /// <param name="width">Of the result.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Swiglu(float* x_2C, float* bias_2C, float* out_C, int width)
     {
         for (var c = 0; c < width; c += Lanes)
@@ -111,6 +120,7 @@ internal static unsafe class DecodeKernels
     /// <param name="to">[heads, size]; may be x.</param>
     /// <param name="heads">Number of heads.</param>
     /// <param name="size">Width of one.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(float* x, float* angles, float* to, int heads, int size)
     {
         var half = size / 2;
@@ -126,6 +136,7 @@ internal static unsafe class DecodeKernels
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish(
         float* x_C, Vector512<float> total, Vector512<float> squares, float* gain_C, float* bias_C, float* out_C, int width, Normalization kind)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Cluster.Inference.Kernels;
@@ -16,6 +17,7 @@ internal sealed unsafe class Fp32KeyValues(int kvHeads, int headSize) : KeyValue
     private int HeadFloats => BlockTokens * (HeadSize + _padded);
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Append(byte* block, int head, int slot, float* key, float* value)
     {
         float* keys = (float*)block + head * HeadFloats, values = keys + BlockTokens * HeadSize + slot * _padded;
@@ -25,6 +27,7 @@ internal sealed unsafe class Fp32KeyValues(int kvHeads, int headSize) : KeyValue
     }
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Scores(float* query, byte** blocks, int head, int seen, float* scores)
     {
         var offset = head * HeadFloats;
@@ -66,6 +69,7 @@ internal sealed unsafe class Fp32KeyValues(int kvHeads, int headSize) : KeyValue
     }
 
     /// <summary>In four chains over the tokens t mod 4.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void WeightedValues(float* weights, byte** blocks, int head, int seen, float factor, float* output)
     {
         var offset = head * HeadFloats + BlockTokens * HeadSize;

@@ -1,6 +1,7 @@
 // A graph made ready to run: weights packed, memory laid out, a step for each node, barriers where threads need them. Enters: a graph,
 // parameters, formats, and in each call the rows of a DecodeBatch. Leaves: logits. Allocates nothing once it is made. Does not know:
 // sequences, who calls.
+using System.Diagnostics;
 using Cluster.Inference.Graph;
 using Cluster.Inference.Kernels;
 using Cluster.Inference.Managed.Steps;
@@ -41,7 +42,7 @@ internal sealed unsafe class CompiledGraph : IDisposable
         _memory = new NativeArena(_values.Buffers.Sum(Bytes) + threads * (heads + prepared));
         foreach (var buffer in _values.Buffers)
             _buffers.Add(buffer, new Operand((float*)_memory.Take(Bytes(buffer)), buffer.Width, buffer.Shared ? 0 : Bytes(buffer) / threads / sizeof(float)));
-        _heads = new HeadPlan(batch, cache, graph.Shape.Heads, threads, (byte*)_memory.Take(heads * threads), heads);
+        _heads = new HeadPlan(batch, cache, graph.Shape.Heads, (byte*)_memory.Take(heads * threads), heads);
         _prepared = (byte*)_memory.Take(prepared * threads);
         _output = At(graph.Output);
         _steps = [.. graph.Nodes.Where(node => node.Op != GraphOp.Slice).Select(Step)];
@@ -51,6 +52,9 @@ internal sealed unsafe class CompiledGraph : IDisposable
     /// <summary>Bytes of matrices that one call reads, the head included.</summary>
     public long MatrixBytes => _weights.MatrixBytes;
 
+    /// <summary>Who decides whether all threads take part; null for always all.</summary>
+    public ThreadChoice? Choice { get; init; }
+
     private long PreparedPerThread => (long)_weights.PreparedBytes * _batch.MaxRows;
 
     /// <summary>Computes all rows of the batch.</summary>
@@ -59,7 +63,11 @@ internal sealed unsafe class CompiledGraph : IDisposable
     public float* Run(int firstWanted)
     {
         _wanted = firstWanted;
-        _team.Run();
+        var alone = _threads > 1 && Choice?.Alone(_batch.Rows) == true;
+        _batch.Threads = alone ? 1 : _threads;
+        var start = Stopwatch.GetTimestamp();
+        _team.Run(alone);
+        Choice?.Took(_batch.Rows, alone, Stopwatch.GetElapsedTime(start).TotalSeconds);
         return _output.Row(0, firstWanted);
     }
 
@@ -125,7 +133,7 @@ internal sealed unsafe class CompiledGraph : IDisposable
             case GraphOp.Product:
                 var matrix = _weights.Matrix(name);
                 var outputs = node.Activation == ProductActivation.Swiglu ? At(_values.Scratch(name)) : At(name);
-                return new ProductStep(matrix, bias, node.Activation, _threads, Input(0), matrix.PreparedBytes > 0 ? _prepared : null, PreparedPerThread, outputs, At(name))
+                return new ProductStep(matrix, bias, node.Activation, _batch, Input(0), matrix.PreparedBytes > 0 ? _prepared : null, PreparedPerThread, outputs, At(name))
                 {
                     Name = name,
                     Barrier = barrier,

@@ -28,6 +28,9 @@ internal sealed unsafe class DecodeBatch : IDisposable
     /// <summary>Most blocks of a sequence.</summary>
     public int MaxBlocks { get; }
 
+    /// <summary>Threads that share this pass.</summary>
+    public int Threads { get; set; } = 1;
+
     /// <summary>Rows of this pass.</summary>
     public int Rows { get; set; }
 

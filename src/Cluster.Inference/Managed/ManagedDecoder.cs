@@ -38,18 +38,20 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <param name="precision">How the matrices are stored.</param>
     /// <param name="cacheTokens">Tokens that the cache has room for, all sequences together; 0 for 16 sequences of full length.
     /// Memory is taken block by block when first used.</param>
-    /// <param name="threads">Threads that compute, the caller's included, 1 to 256. They change no bit.</param>
+    /// <param name="threads">Most threads that compute, the caller's included, 1 to 256; where other programs want the cores, the caller's alone.
+    /// They change no bit.</param>
     /// <param name="without">Names of <see cref="GraphPasses"/> to leave out; logits differ by rounding.</param>
     /// <param name="cacheFormat">How keys and values are stored.</param>
     /// <param name="statistics">Told of what enters the products, whose weights then stay as the parameters have them; null to watch nothing.</param>
     /// <exception cref="Core.Errors.UserErrorException">A name is no pass's.</exception>
     public ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, DecodePrecision precision, int cacheTokens = 0, int threads = 1,
         IReadOnlyCollection<string>? without = null, CacheFormat cacheFormat = CacheFormat.Fp32, ActivationStatistics? statistics = null)
-        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without, cacheFormat, statistics) => Precision = precision;
+        : this(layout, parameters, PanelFormat.Of(precision), cacheTokens, threads, without, cacheFormat, statistics, new ThreadChoice()) => Precision = precision;
 
-    /// <summary>With another format: what tests need to plant a fault.</summary>
+    /// <summary>With another format, or always with all threads where no choice is given: what tests need.</summary>
     internal ManagedDecoder(ParameterLayout layout, ReadOnlySpan<float> parameters, PanelFormat format, int cacheTokens = 0, int threads = 1,
-        IReadOnlyCollection<string>? without = null, CacheFormat cacheFormat = CacheFormat.Fp32, ActivationStatistics? statistics = null)
+        IReadOnlyCollection<string>? without = null, CacheFormat cacheFormat = CacheFormat.Fp32, ActivationStatistics? statistics = null,
+        ThreadChoice? choice = null)
         : this(layout, cacheTokens, threads, statistics is null ? without ?? [] : [.. without ?? [], ChangesValues], cacheFormat, out var keyValues)
     {
         if (parameters.Length != layout.TotalCount)
@@ -57,7 +59,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         fixed (float* values = parameters)
         {
             var source = new FlatParameters(values);
-            _compiled = new CompiledGraph(Graph, source, new WidenedMatrices(source, format, statistics), keyValues, _batch, threads);
+            _compiled = new CompiledGraph(Graph, source, new WidenedMatrices(source, format, statistics), keyValues, _batch, threads) { Choice = choice };
         }
     }
 
@@ -67,7 +69,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <param name="without">As above; constants are never folded into codes.</param>
     public ManagedDecoder(QuantizedModel model, int cacheTokens = 0, int threads = 1, IReadOnlyCollection<string>? without = null)
         : this(model.Layout, cacheTokens, threads, [.. without ?? [], ChangesValues], model.Scheme.Cache, out var keyValues) =>
-        _compiled = new CompiledGraph(Graph, new QuantizedVectors(model), new QuantizedMatrices(model), keyValues, _batch, threads);
+        _compiled = new CompiledGraph(Graph, new QuantizedVectors(model), new QuantizedMatrices(model), keyValues, _batch, threads) { Choice = new ThreadChoice() };
 
     private ManagedDecoder(ParameterLayout layout, int cacheTokens, int threads, IReadOnlyCollection<string> without,
         CacheFormat cacheFormat, out KeyValueFormat keyValues)
@@ -89,7 +91,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <summary>What is run, after all passes.</summary>
     public ModelGraph Graph { get; }
 
-    /// <summary>Threads that compute, the caller's included.</summary>
+    /// <summary>Most threads that compute, the caller's included.</summary>
     public int Threads { get; }
 
     /// <summary>Bytes of matrices that a decode step reads, whatever its batch up to 32.</summary>

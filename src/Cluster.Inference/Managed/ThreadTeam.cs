@@ -26,7 +26,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
     private readonly SemaphoreSlim[] _wake;
     private readonly Thread[] _threads;
     private readonly Action<int> _job;
-    private bool _stopping, _disposed;
+    private bool _alone, _stopping, _disposed;
 
     /// <param name="count">Threads, the caller's included; at least 1.</param>
     /// <param name="job">What each of them does in <see cref="Run"/>, given its number. It must not throw.</param>
@@ -46,10 +46,19 @@ internal sealed unsafe class ThreadTeam : IDisposable
     /// <summary>Threads, the caller's included.</summary>
     public int Count { get; }
 
-    /// <summary>Does the job on all threads; returns when all have done it.</summary>
-    public void Run()
+    /// <summary>Does the job on all threads, or as thread 0 of one; returns when it is done.</summary>
+    /// <param name="alone">Leaves the others where they are.</param>
+    public void Run(bool alone)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        // Read by the caller's thread only: the others wait for the next job.
+        _alone = alone;
+        if (alone)
+        {
+            _job(0);
+            return;
+        }
+
         Barrier(0);
         _job(0);
         Barrier(0);
@@ -59,7 +68,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
     /// <param name="thread">The caller's number.</param>
     public void Barrier(int thread)
     {
-        if (Count == 1)
+        if (Count == 1 || (thread == 0 && _alone))
             return;
         var own = _reached + thread * Line;
         var target = *own + 1;
@@ -83,7 +92,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
     {
         if (_disposed)
             return;
-        _disposed = _stopping = true;
+        (_disposed, _stopping, _alone) = (true, true, false);
         Barrier(0);
         foreach (var thread in _threads)
             thread.Join();

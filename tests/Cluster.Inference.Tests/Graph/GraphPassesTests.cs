@@ -137,7 +137,7 @@ public class GraphPassesTests
     private static ManagedDecoder Decoder(ModelShape shape, int threads = 1, string[]? without = null, DecodePrecision precision = DecodePrecision.Fp32)
     {
         var layout = new ParameterLayout(shape);
-        return new ManagedDecoder(layout, TestModels.Parameters(layout), precision, 33 * TestModels.Context, threads, without);
+        return new ManagedDecoder(layout, TestModels.Parameters(layout), PanelFormat.Of(precision), 33 * TestModels.Context, threads, without);
     }
 
     private static ModelShape ShapeOf(string name) => name == "swiglu, biases, rotary, grouped"

@@ -8,10 +8,9 @@ namespace Cluster.Inference.Managed.Steps;
 /// <param name="batch">The rows.</param>
 /// <param name="cache">How keys and values are stored.</param>
 /// <param name="heads">Query heads.</param>
-/// <param name="threads">How many.</param>
 /// <param name="scratch">[threads, <paramref name="scratchBytes"/>], on a 64-byte bound.</param>
 /// <param name="scratchBytes">At least <see cref="ScratchBytes"/>.</param>
-internal sealed unsafe class HeadPlan(DecodeBatch batch, KeyValueFormat cache, int heads, int threads, byte* scratch, long scratchBytes)
+internal sealed unsafe class HeadPlan(DecodeBatch batch, KeyValueFormat cache, int heads, byte* scratch, long scratchBytes)
 {
     public DecodeBatch Batch => batch;
 
@@ -27,7 +26,7 @@ internal sealed unsafe class HeadPlan(DecodeBatch batch, KeyValueFormat cache, i
         NativeArena.Align(batch.MaxBlocks * sizeof(byte*)) + sizeof(float) * (2L * cache.PaddedHeadSize + (long)batch.MaxBlocks * KeyValueFormat.BlockTokens);
 
     /// <summary>The first pair of a run and a head that is a thread's.</summary>
-    public int Bound(int thread) => (int)((long)batch.Runs * cache.KvHeads * thread / threads);
+    public int Bound(int thread) => (int)((long)batch.Runs * cache.KvHeads * thread / batch.Threads);
 
     /// <summary>A layer's part of the blocks of a run's sequence, in the thread's scratch.</summary>
     public byte** Blocks(int thread, int run, int layer)

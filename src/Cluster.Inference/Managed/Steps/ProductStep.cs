@@ -7,14 +7,14 @@ namespace Cluster.Inference.Managed.Steps;
 /// <param name="matrix">The weights.</param>
 /// <param name="bias">In the order of the matrix's outputs; null for none.</param>
 /// <param name="activation">At the end.</param>
-/// <param name="threads">How many.</param>
+/// <param name="batch">How many threads share a pass.</param>
 /// <param name="x">[matrix inputs], rows without gaps.</param>
 /// <param name="prepared">[rows, <see cref="PanelMatrix.PreparedBytes"/>], one for each thread; null where rows are read as they are.</param>
 /// <param name="preparedPerThread">Bytes from a thread's to the next.</param>
 /// <param name="outputs">[matrix outputs], rows without gaps: the result, or for SwiGLU what it is computed of.</param>
 /// <param name="to">The result.</param>
 internal sealed unsafe class ProductStep(
-    PanelMatrix matrix, float* bias, ProductActivation activation, int threads, Operand x, byte* prepared, long preparedPerThread, Operand outputs, Operand to) : PlanStep
+    PanelMatrix matrix, float* bias, ProductActivation activation, DecodeBatch batch, Operand x, byte* prepared, long preparedPerThread, Operand outputs, Operand to) : PlanStep
 {
     public override void Run(int thread, int first, int last)
     {
@@ -52,5 +52,5 @@ internal sealed unsafe class ProductStep(
         }
     }
 
-    private int Bound(int thread) => (int)((long)matrix.Panels * thread / threads);
+    private int Bound(int thread) => (int)((long)matrix.Panels * thread / batch.Threads);
 }
