@@ -1,5 +1,4 @@
 using Cluster.ServiceDefaults;
-using Cluster.Cli.Hosting;
 using StackExchange.Redis;
 
 namespace Cluster.EndToEnd.Tests.Hosting;

@@ -1,11 +1,10 @@
-using Cluster.ServiceDefaults;
 using System.Globalization;
 using System.Net.Sockets;
-using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
+using Cluster.ServiceDefaults;
 using Orleans;
 using Orleans.Runtime;
 

@@ -1,6 +1,5 @@
-using Cluster.ServiceDefaults;
 using System.Globalization;
-using Cluster.Cli.Hosting;
+using Cluster.ServiceDefaults;
 using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;

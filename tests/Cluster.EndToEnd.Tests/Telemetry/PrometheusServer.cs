@@ -1,9 +1,8 @@
-using Cluster.ServiceDefaults;
 using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
-using Cluster.Cli.Hosting;
 using Cluster.EndToEnd.Tests.Hosting;
+using Cluster.ServiceDefaults;
 
 namespace Cluster.EndToEnd.Tests.Telemetry;
 

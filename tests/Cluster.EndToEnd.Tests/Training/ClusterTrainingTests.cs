@@ -1,4 +1,3 @@
-using Cluster.ServiceDefaults;
 using System.Diagnostics;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
@@ -10,6 +9,7 @@ using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
+using Cluster.ServiceDefaults;
 using Cluster.Silo.Faults;
 using Cluster.Silo.Stages;
 using Orleans.Runtime;

@@ -1,10 +1,9 @@
-using Cluster.ServiceDefaults;
 using System.Text.RegularExpressions;
-using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Core.Models;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
+using Cluster.ServiceDefaults;
 
 namespace Cluster.EndToEnd.Tests.Training;
 

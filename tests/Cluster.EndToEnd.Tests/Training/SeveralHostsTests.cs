@@ -1,10 +1,10 @@
-using Cluster.ServiceDefaults;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Training;
 using Cluster.Core.Runs;
 using Cluster.EndToEnd.Tests.Hosting;
 using Cluster.EndToEnd.Tests.Stages;
+using Cluster.ServiceDefaults;
 
 namespace Cluster.EndToEnd.Tests.Training;
 

@@ -1,6 +1,4 @@
 using Cluster.ServiceDefaults;
-using System.Net;
-using System.Net.Sockets;
 using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;

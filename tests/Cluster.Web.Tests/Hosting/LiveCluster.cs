@@ -1,8 +1,6 @@
-using Cluster.ServiceDefaults;
-using System.Net;
-using System.Net.Sockets;
 using Cluster.Contracts.Runs;
 using Cluster.Core.Runs;
+using Cluster.ServiceDefaults;
 using Cluster.Silo.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
