@@ -39,7 +39,13 @@ public static class CommandLine
             ChatVerb.Create(environment),
             GenerateVerb.Create(environment),
             tokenizer,
-            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment), ModelGraphVerb.Create(environment) },
+            new Command("model", "Look at models, and make them smaller.")
+            {
+                ModelDescribeVerb.Create(environment),
+                ModelGraphVerb.Create(environment),
+                ModelQuantizeVerb.Create(environment),
+                ModelPruneVerb.Create(environment),
+            },
             RunsVerb.Create(environment),
             UpVerb.Create(environment),
             ProveVerb.Create(environment),
