@@ -5,6 +5,7 @@ using Cluster.Inference.Cache;
 using Cluster.Inference.Generation;
 using Cluster.Inference.Graph.Passes;
 using Cluster.Inference.Managed;
+using Cluster.Inference.Quantization;
 using Cluster.Inference.Sampling;
 using Cluster.Inference.Scheduling;
 using Cluster.Inference.Serving;
@@ -13,7 +14,7 @@ namespace Cluster.Cli.Benchmarks;
 
 /// <summary>What a generation benchmark found. Decoding is timed in windows of 16 steps, at 64 to 192 tokens of context.</summary>
 /// <param name="Shape">S or M.</param>
-/// <param name="Precision">Of weights.</param>
+/// <param name="Precision">Of weights: a precision, or a quantised format with its activations and cache.</param>
 /// <param name="Batch">Sequences at once.</param>
 /// <param name="Threads">That compute.</param>
 /// <param name="Without">Passes that were left out.</param>
@@ -50,13 +51,17 @@ internal static class GenerateBenchmark
     private const int Prompt = 64, Decoded = 128, Window = 16, Rounds = 4;
 
     public static async Task<GenerateBenchmarkResult> RunAsync(
-        string shape, DecodePrecision precision, int batch, int threads, IReadOnlyCollection<string> without, bool passes, CancellationToken cancellation)
+        string shape, DecodePrecision precision, QuantizationScheme? quantized, int batch, int threads, IReadOnlyCollection<string> without, bool passes,
+        CancellationToken cancellation)
     {
         GraphPasses.Check(without);
         var layout = new ParameterLayout(BenchmarkShape.Get(shape).Model.Resolved());
         var parameters = new float[layout.TotalCount];
         ParameterInitialiser.Fill(parameters, layout, 1);
-        ManagedDecoder Make(params IEnumerable<string> without) => new(layout, parameters, precision, batch * layout.Shape.MaxContext, threads, [.. without.Distinct()]);
+        var model = quantized is null ? null : QuantizedModel.Of(layout, parameters, quantized);
+        ManagedDecoder Make(params IEnumerable<string> without) => model is null
+            ? new(layout, parameters, precision, batch * layout.Shape.MaxContext, threads, [.. without.Distinct()])
+            : new(model, batch * layout.Shape.MaxContext, threads, [.. without.Distinct()]);
 
         using var decoder = Make(without);
         WarmUp(decoder, batch, cancellation);
@@ -75,7 +80,7 @@ internal static class GenerateBenchmark
         List<PassEffect>? effects = passes ? [] : null;
         foreach (var pass in passes ? GraphPasses.All : [])
         {
-            if (without.Contains(pass.Name))
+            if (decoder.Without.Contains(pass.Name))
                 continue;
             using var other = Make([.. without, pass.Name]);
             WarmUp(other, batch, cancellation);
@@ -91,7 +96,9 @@ internal static class GenerateBenchmark
 
         var (engineRate, replies) = await ReplyAsync(Make(without), batch, cancellation);
         var weights = decoder.MatrixBytes / own.Best;
-        return new GenerateBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), batch, threads, [.. without],
+        var name = quantized is null ? precision.ToString().ToLowerInvariant() : FormattableString.Invariant(
+            $"{quantized.Weights.Name}, activations {quantized.Activations.ToString().ToLowerInvariant()}, cache {quantized.Cache.ToString().ToLowerInvariant()}");
+        return new GenerateBenchmarkResult(shape, name, batch, threads, [.. without],
             Rate(own.Best, batch), Rate(own.Median, batch), Math.Round(1e3 * own.Best, 4), Math.Round(own.Prefill, 1), Math.Round(decoder.MatrixBytes / 1e6, 1),
             Math.Round(weights / 1e9, 2), Math.Round(read / 1e9, 2), Math.Round(weights / read, 3), Math.Round(engineRate, 1), replies, effects);
     }

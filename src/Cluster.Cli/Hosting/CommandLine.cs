@@ -40,7 +40,13 @@ public static class CommandLine
             GenerateVerb.Create(environment),
             tokenizer,
             CorpusVerbs.Create(environment),
-            new Command("model", "Look at models.") { ModelDescribeVerb.Create(environment), ModelGraphVerb.Create(environment) },
+            new Command("model", "Look at models, and make them smaller.")
+            {
+                ModelDescribeVerb.Create(environment),
+                ModelGraphVerb.Create(environment),
+                ModelQuantizeVerb.Create(environment),
+                ModelPruneVerb.Create(environment),
+            },
             RunsVerb.Create(environment),
             SteeringVerbs.Rollback(environment),
             SteeringVerbs.Change(environment),

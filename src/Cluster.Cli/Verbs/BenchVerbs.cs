@@ -6,6 +6,7 @@ using Cluster.Cli.Rendering;
 using Cluster.Core.Models;
 using Cluster.Core.Runs;
 using Cluster.Inference.Managed;
+using Cluster.Inference.Quantization;
 
 namespace Cluster.Cli.Verbs;
 
@@ -205,6 +206,9 @@ public static class BenchVerbs
     {
         Option<string> shape = Shape();
         var precision = new Option<DecodePrecision>("--precision") { Description = "bf16 or fp32 weights.", DefaultValueFactory = _ => DecodePrecision.Fp32 };
+        var quantized = new Option<string?>("--quantized") { Description = "Weights in int8, int8-group or int4 instead of --precision.", HelpName = "FORMAT" };
+        var activations = new Option<string>("--activations") { Description = "What enters products of quantised weights: int8 or fp32.", HelpName = "FORMAT", DefaultValueFactory = _ => "int8" };
+        var kv = new Option<string>("--kv") { Description = "Keys and values beside quantised weights: fp32, bf16 or int8.", HelpName = "FORMAT", DefaultValueFactory = _ => "fp32" };
         var batch = new Option<int>("--batch") { Description = "Sequences at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
         var threads = new Option<int>("--threads") { Description = "Threads that compute.", HelpName = "T", DefaultValueFactory = _ => Environment.ProcessorCount };
         var without = Options.Without();
@@ -212,13 +216,18 @@ public static class BenchVerbs
         var json = Options.Json();
         var command = new Command("generate", "Prefill and decode beside the speed of reading; ends with 1 where a batch changes a reply.")
         {
-            shape, precision, batch, threads, without, passes, json,
+            shape, precision, quantized, activations, kv, batch, threads, without, passes, json,
         };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--batch", parsed.GetValue(batch), 1, 256);
             Options.Check("--threads", parsed.GetValue(threads), 1, 256);
-            var result = await GenerateBenchmark.RunAsync(parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(batch),
+            var inputs = ActivationFormats.Parse("--activations", parsed.GetValue(activations)!);
+            var cache = CacheFormats.Parse("--kv", parsed.GetValue(kv)!);
+            var scheme = parsed.GetValue(quantized) is { } format
+                ? QuantizationScheme.Of(WeightFormats.Parse("--quantized", format)) with { Activations = inputs, HeadActivations = inputs, Cache = cache }
+                : null;
+            var result = await GenerateBenchmark.RunAsync(parsed.GetRequiredValue(shape), parsed.GetValue(precision), scheme, parsed.GetValue(batch),
                 parsed.GetValue(threads), parsed.GetValue(without)!, parsed.GetValue(passes), environment.Interrupts.Listen());
             Print(environment, parsed.GetValue(json), result with { Passes = parsed.GetValue(json) ? result.Passes : null });
             if (!parsed.GetValue(json) && result.Passes is { } effects)

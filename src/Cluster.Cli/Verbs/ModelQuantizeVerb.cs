@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Rendering;
-using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Inference.Quantization;
 using Cluster.Silo.Streamlining;
@@ -51,12 +50,12 @@ public static class ModelQuantizeVerb
             var weights = WeightFormats.Parse("--format", parsed.GetValue(format)!);
             Options.Check("--threads", parsed.GetValue(threads), 1, 256);
             var scheme = QuantizationScheme.Of(weights);
-            var inputs = Activations("--activations", parsed.GetValue(activations)!);
+            var inputs = ActivationFormats.Parse("--activations", parsed.GetValue(activations)!);
             scheme = scheme with
             {
                 Head = parsed.GetValue(head) is { } other ? WeightFormats.Parse("--head", other) : scheme.Head,
                 Activations = inputs,
-                HeadActivations = parsed.GetValue(headActivations) is { } own ? Activations("--head-activations", own) : inputs,
+                HeadActivations = parsed.GetValue(headActivations) is { } own ? ActivationFormats.Parse("--head-activations", own) : inputs,
                 Cache = CacheFormats.Parse("--kv", parsed.GetValue(kv)!),
             };
             var most = parsed.GetValue(bound) is { } text ? Options.Percent("--bound", text) : weights == WeightFormat.Int4Group ? BoundOf4Bits : Bound;
@@ -90,11 +89,4 @@ public static class ModelQuantizeVerb
     }
 
     private static string Signed(double percent) => (percent >= 0 ? "+" : "") + Figures.Number(percent, 2) + " %";
-
-    private static ActivationFormat Activations(string option, string name) => name switch
-    {
-        "fp32" => ActivationFormat.Fp32,
-        "int8" => ActivationFormat.Int8,
-        _ => throw new UserErrorException($"{option} is \"{name}\".", "Give int8 or fp32."),
-    };
 }

@@ -78,7 +78,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         ArgumentOutOfRangeException.ThrowIfNegative(cacheTokens);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 256);
-        (Shape, Threads) = (layout.Shape, threads);
+        (Shape, Threads, Without) = (layout.Shape, threads, without);
         Graph = GraphPasses.Optimise(GraphBuilder.Build(layout), without);
         keyValues = KeyValueFormat.Of(cacheFormat, Shape.KvHeads, Shape.HeadSize);
         _blockBytes = checked(keyValues.LayerBytes * Shape.Layers);
@@ -90,6 +90,9 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
 
     /// <summary>What is run, after all passes.</summary>
     public ModelGraph Graph { get; }
+
+    /// <summary>Passes that were left out.</summary>
+    public IReadOnlyCollection<string> Without { get; }
 
     /// <summary>Most threads that compute, the caller's included.</summary>
     public int Threads { get; }

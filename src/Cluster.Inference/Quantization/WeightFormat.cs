@@ -28,6 +28,19 @@ public enum ActivationFormat
     Int8,
 }
 
+/// <summary>The names that users give.</summary>
+public static class ActivationFormats
+{
+    /// <summary>The format of that name.</summary>
+    /// <exception cref="UserErrorException">There is none.</exception>
+    public static ActivationFormat Parse(string option, string name) => name switch
+    {
+        "fp32" => ActivationFormat.Fp32,
+        "int8" => ActivationFormat.Int8,
+        _ => throw new UserErrorException($"{option} is \"{name}\".", "Give int8 or fp32."),
+    };
+}
+
 /// <summary>What follows from a format, and the names that users give.</summary>
 public static class WeightFormats
 {

@@ -2,9 +2,11 @@ using Cluster.Core.Randomness;
 using Cluster.Inference.Backends;
 using Cluster.Inference.Generation;
 using Cluster.Inference.Managed;
+using Cluster.Inference.Quantization;
 using Cluster.Inference.Sampling;
 using Cluster.Inference.Scheduling;
 using Cluster.Inference.Serving;
+using Cluster.Inference.Tests.Quantization;
 
 namespace Cluster.Inference.Tests.Serving;
 
@@ -21,6 +23,19 @@ public class InvarianceTests
     {
         const int context = 128;
         IDecodeBackend Make(int cacheTokens) => TestModels.Decoder(TestModels.ShapeOf(name) with { Context = context }, precision, cacheTokens);
+        var seen = CheckInvariance(Make, context, Vocabulary, Requests(16, context, Vocabulary));
+        Assert.True(seen.Preemptions > 10 && seen.PrefixHits > 100, $"{seen.Preemptions} preemptions, {seen.PrefixHits} hits");
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.Int8, ActivationFormat.Int8, CacheFormat.Bf16)]
+    [InlineData(WeightFormat.Int4Group, ActivationFormat.Int8, CacheFormat.Int8)]
+    [InlineData(WeightFormat.Int8Group, ActivationFormat.Fp32, CacheFormat.Int8)]
+    public void QuantizedDecoder_AnyCompanyPoolBudgetOrPrefix_SameBits(WeightFormat weights, ActivationFormat activations, CacheFormat cache)
+    {
+        const int context = 128;
+        var model = QuantizedDecoderTests.Model(TestModels.ShapeOf("everything") with { Context = context }, weights, activations, cache);
+        IDecodeBackend Make(int cacheTokens) => new ManagedDecoder(model, cacheTokens, threads: 2);
         var seen = CheckInvariance(Make, context, Vocabulary, Requests(16, context, Vocabulary));
         Assert.True(seen.Preemptions > 10 && seen.PrefixHits > 100, $"{seen.Preemptions} preemptions, {seen.PrefixHits} hits");
     }

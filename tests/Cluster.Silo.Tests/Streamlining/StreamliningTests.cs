@@ -6,9 +6,12 @@ using Cluster.Core.Randomness;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Shards;
+using Cluster.Data.Tokens;
 using Cluster.Inference.Quantization;
 using Cluster.Inference.Sampling;
+using Cluster.Model.Optimizer;
 using Cluster.Model.Pruning;
+using Cluster.Model.Training;
 using Cluster.Silo.Inference;
 using Cluster.Silo.Streamlining;
 using Cluster.Silo.Tests.Inference;
@@ -18,6 +21,8 @@ namespace Cluster.Silo.Tests.Streamlining;
 /// <summary>A tiny run with shards, quantised and pruned as a whole.</summary>
 public sealed class StreamliningTests : IDisposable
 {
+    private static readonly Lazy<float[]> s_trained = new(Train);
+
     private readonly string _root = Directory.CreateTempSubdirectory("cluster-streamlining-").FullName;
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
@@ -183,25 +188,47 @@ public sealed class StreamliningTests : IDisposable
         return [.. reply.Ids];
     }
 
-    /// <summary>TinyRun's, with shards of text that repeats itself with errors.</summary>
+    /// <summary>Text that repeats itself, with errors.</summary>
+    private static int[] Text()
+    {
+        var random = new CounterRandom(1, RandomPurpose.Synthetic, 0);
+        return [.. Enumerable.Range(0, 8_000).Select(i => random.Below((ulong)i, 8) == 0 ? (int)random.Below((ulong)i + 50_000, 200) : 97 + i % 7)];
+    }
+
+    /// <summary>Trained far enough that what takes precision or parts from the model is seen in its loss.</summary>
+    private static float[] Train()
+    {
+        var shape = new ModelShape { Layers = 2, Width = 32, Heads = 2, Context = 32, MaxContext = 256, Vocabulary = BytePairTokenizer.OfBytes().VocabularySize }.Resolved();
+        using var engine = new TrainingEngine(new EngineOptions(shape, Precision.Fp32, 256, new AdamWOptions()), 1);
+        var ids = Text();
+        var gradient = new float[engine.Length];
+        byte[] mask = [.. Enumerable.Repeat((byte)1, 256)];
+        for (var step = 1; step <= 90; step++)
+        {
+            var at = step * 37 % 7_000;
+            engine.Gradient(new MicroBatch(ids[at..(at + 256)], ids[(at + 1)..(at + 257)], mask, 32), 1.0 / 256, gradient, add: false);
+            engine.Apply(gradient, TrainingEngine.Norm(gradient), 5e-3, step);
+        }
+
+        return engine.Parameters.ToArray();
+    }
+
+    /// <summary>TinyRun's, with shards of text.</summary>
     private RunFolder Run()
     {
         TinyRun.Write(_root, "tiny");
         var folder = new RunFolder(Path.Combine(_root, "tiny"));
         var recipe = RecipeJson.Parse(File.ReadAllText(folder.Recipe), folder.Recipe);
         recipe = recipe with { Training = recipe.Training with { Steps = 100, Lanes = 2, MicroBatch = 2, EvaluationTokens = 1_024 } };
-        var checkpoint = RunSource.Open(folder).Latest(_ => { });
         var layout = new ParameterLayout(recipe.Model);
-        float[] parameters = new float[layout.TotalCount], moments = new float[layout.TotalCount];
-        CheckpointStore.Load(checkpoint, layout, parameters, [], []);
+        var moments = new float[layout.TotalCount];
         File.WriteAllText(folder.Recipe, RecipeJson.Indented(recipe));
         new CheckpointStore(folder.Checkpoints(StageNames.Pretraining), 3).Save(
-            new CheckpointState(StageNames.Pretraining, 5, 100, 1, RecipeJson.Hash(recipe), null, 0), layout, parameters, moments, moments);
-        var random = new CounterRandom(1, RandomPurpose.Synthetic, 0);
+            new CheckpointState(StageNames.Pretraining, 5, 100, 1, RecipeJson.Hash(recipe), null, 0), layout, s_trained.Value, moments, moments);
         foreach (var dataset in (string[])[Datasets.Train, Datasets.TrainBest, Datasets.Validation])
         {
             using var writer = new ShardWriter(folder.Dataset(dataset), ShardLayout.Stream, recipe.Model.Vocabulary, "synthetic");
-            writer.Append([.. Enumerable.Range(0, 8_000).Select(i => random.Below((ulong)i, 8) == 0 ? (int)random.Below((ulong)i + 50_000, 200) : 97 + i % 7)]);
+            writer.Append(Text());
             writer.Complete();
         }
 
