@@ -63,6 +63,34 @@ internal sealed unsafe class CachedAttention : IDisposable
         }
     }
 
+    /// <summary>Puts a token's key and value, rows of kvHeads · hd biased and rotated as they are to be, into a slot of a block.</summary>
+    public void Write(float* block, int slot, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
+    {
+        for (var head = 0; head < _kvHeads; head++)
+        {
+            float* keys = block + head * HeadFloats, values = keys + BlockTokens * _headSize + slot * _padded;
+            for (var d = 0; d < _headSize; d++)
+            {
+                keys[d * BlockTokens + slot] = key[head * _headSize + d];
+                values[d] = value[head * _headSize + d];
+            }
+        }
+    }
+
+    /// <summary>The key and value in a slot of a block.</summary>
+    public void Read(float* block, int slot, Span<float> key, Span<float> value)
+    {
+        for (var head = 0; head < _kvHeads; head++)
+        {
+            float* keys = block + head * HeadFloats, values = keys + BlockTokens * _headSize + slot * _padded;
+            for (var d = 0; d < _headSize; d++)
+            {
+                key[head * _headSize + d] = keys[d * BlockTokens + slot];
+                value[head * _headSize + d] = values[d];
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => NativeMemory.AlignedFree(_scratch);
 

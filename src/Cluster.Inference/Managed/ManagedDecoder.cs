@@ -14,7 +14,7 @@ namespace Cluster.Inference.Managed;
 /// weights into panels and allocates nothing per token but the cache's blocks, each once. Prefill runs the same row kernels as
 /// decode, several rows at a time, so a token's keys, values and logits are the same bits whichever of the two computed them.
 /// </summary>
-public sealed unsafe class ManagedDecoder : IDecodeBackend
+public sealed unsafe class ManagedDecoder : IPrefillHost
 {
     private readonly ParameterLayout _layout;
     private readonly NativeArena _weights, _scratch;
@@ -172,6 +172,21 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     }
 
     /// <inheritdoc/>
+    public ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckIds(ids);
+        CheckOwned(sequence);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(ids.Length, PrefillChunk, nameof(ids));
+        sequence.Reserve(ids.Length);
+        for (var r = 0; r < ids.Length; r++)
+            (_rowSequences[r], _rowPositions[r]) = (sequence, sequence.Length + r);
+        Forward(ids, firstLogitRow: 0, head: false);
+        sequence.Advance(ids.Length);
+        return new ReadOnlySpan<float>(_h, ids.Length * Shape.Width);
+    }
+
+    /// <inheritdoc/>
     public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -212,6 +227,72 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     }
 
     /// <inheritdoc/>
+    public void Embed(scoped ReadOnlySpan<int> ids, int position, Span<float> x)
+    {
+        CheckIds(ids);
+        ArgumentOutOfRangeException.ThrowIfLessThan(x.Length, ids.Length * Shape.Width, nameof(x));
+        fixed (float* rows = x)
+        {
+            for (var r = 0; r < ids.Length; r++)
+                EmbedRow(rows + (long)r * Shape.Width, ids[r], position + r);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void WriteKeysAndValues(DecodeSequence sequence, int layer, int position, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
+    {
+        CheckOwned(sequence);
+        var width = Shape.KvHeads * Shape.HeadSize;
+        for (var t = 0; t < keys.Length / width; t++)
+        {
+            var (block, slot) = Math.DivRem(position + t, CachedAttention.BlockTokens);
+            _attention.Write(Storage(sequence.Blocks[block]) + (long)layer * _attention.BlockFloats, slot,
+                keys.Slice(t * width, width), values.Slice(t * width, width));
+        }
+    }
+
+    /// <inheritdoc/>
+    public void ReadKeysAndValues(DecodeSequence sequence, int layer, Span<float> keys, Span<float> values)
+    {
+        CheckOwned(sequence);
+        var width = Shape.KvHeads * Shape.HeadSize;
+        for (var t = 0; t < keys.Length / width; t++)
+        {
+            var (block, slot) = Math.DivRem(t, CachedAttention.BlockTokens);
+            _attention.Read(Storage(sequence.Blocks[block]) + (long)layer * _attention.BlockFloats, slot,
+                keys.Slice(t * width, width), values.Slice(t * width, width));
+        }
+    }
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<float> Logits(ReadOnlySpan<float> hidden)
+    {
+        var rows = hidden.Length / Shape.Width;
+        if (rows <= MaxRows)
+        {
+            Head(hidden, rows);
+            return new ReadOnlySpan<float>(_logits, rows * Shape.Vocabulary);
+        }
+
+        if (_batchLogits.Length < rows * Shape.Vocabulary)
+            _batchLogits = new float[rows * Shape.Vocabulary];
+        for (var start = 0; start < rows; start += MaxRows)
+        {
+            var count = Math.Min(MaxRows, rows - start);
+            Head(hidden.Slice(start * Shape.Width, count * Shape.Width), count);
+            new ReadOnlySpan<float>(_logits, count * Shape.Vocabulary).CopyTo(_batchLogits.AsSpan(start * Shape.Vocabulary));
+        }
+
+        return _batchLogits.AsSpan(0, rows * Shape.Vocabulary);
+
+        void Head(ReadOnlySpan<float> part, int count)
+        {
+            part.CopyTo(new Span<float>(_h, part.Length));
+            _head.Multiply(_h, _logits, count);
+        }
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_disposed)
@@ -226,15 +307,14 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
 
     /// <summary>
     /// Runs the rows set in _rowSequences and _rowPositions; writes the logits of the rows from <paramref name="firstLogitRow"/> on to
-    /// the start of _logits.
+    /// the start of _logits, or, without the head, what it would make them from to the start of _h.
     /// </summary>
-    private void Forward(ReadOnlySpan<int> ids, int firstLogitRow)
+    private void Forward(ReadOnlySpan<int> ids, int firstLogitRow, bool head = true)
     {
         int rows = ids.Length, width = Shape.Width;
         for (var r = 0; r < rows; r++)
         {
-            var position = _positions == null ? null : _positions + (long)_rowPositions[r] * width;
-            DecodeKernels.Embed(_x + r * width, _embedding + (long)ids[r] * width, position, width, Shape.EmbeddingScale);
+            EmbedRow(_x + r * width, ids[r], _rowPositions[r]);
             Angles(r);
         }
 
@@ -261,7 +341,14 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
             return;
         long skipped = (long)firstLogitRow * width;
         DecodeKernels.AddNorm(_x + skipped, branch + skipped, branchBias, _h, _finalGain, _finalBias, rows - firstLogitRow, width, Shape.Norm);
-        _head.Multiply(_h, _logits, rows - firstLogitRow);
+        if (head)
+            _head.Multiply(_h, _logits, rows - firstLogitRow);
+    }
+
+    private void EmbedRow(float* x, int id, int position)
+    {
+        var width = Shape.Width;
+        DecodeKernels.Embed(x, _embedding + (long)id * width, _positions == null ? null : _positions + (long)position * width, width, Shape.EmbeddingScale);
     }
 
     /// <summary>Attention row by row: a prompt's later rows read the keys and values that its earlier rows have just written.</summary>

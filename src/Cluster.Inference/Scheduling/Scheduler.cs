@@ -173,8 +173,8 @@ public sealed class Scheduler
     /// <summary>How many of the prompt's tokens fit the budget and end where a chunk ends.</summary>
     private int PrefillCount(ScheduledRequest request, int budget)
     {
-        var rest = request.PromptLength - request.Sequence!.Length;
-        return rest <= budget ? rest : budget / _chunk * _chunk;
+        int start = request.Sequence!.Length, rest = request.PromptLength - start;
+        return rest <= budget ? rest : Math.Max(0, (start + budget) / _chunk * _chunk - start);
     }
 
     /// <summary>Preempts those that arrived last until the request's next tokens fit; false if it had to be preempted itself.</summary>
@@ -235,19 +235,19 @@ public sealed class Scheduler
     }
 
     /// <summary>
-    /// How many of the found blocks are of use: the last token is computed in any case, for its logits, and inside the prompt prefill
-    /// goes on at a multiple of the chunk.
+    /// How many of the found blocks are of use: the last token is computed in any case, for its logits, and inside what prefill computes in
+    /// its own way it goes on at a multiple of the chunk.
     /// </summary>
     private int FindPrefix(ScheduledRequest request)
     {
         var blocks = _pool.FindPrefix(request.Ids[..^1], Prefilled(request), _found);
-        while (blocks * _pool.BlockTokens is var tokens && tokens < request.PromptLength && tokens % _chunk != 0)
+        while (blocks * _pool.BlockTokens is var tokens && tokens < Prefilled(request) && tokens % _chunk != 0)
             blocks--;
         return blocks;
     }
 
     /// <summary>Where it makes no difference how a token was computed, blocks of either kind have the same name.</summary>
-    private int Prefilled(ScheduledRequest request) => _backend.PrefillEqualsDecode ? int.MaxValue : request.PromptLength;
+    private int Prefilled(ScheduledRequest request) => _backend.PrefilledTokens(request.PromptLength);
 
     private static void Release(ScheduledRequest request, RequestState state)
     {

@@ -204,6 +204,8 @@ public class GeneratorTests
             return _logits;
         }
 
+        public ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids) => throw new NotSupportedException();
+
         public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids) => Prefill(sequences[0], ids);
 
         public void Dispose()
