@@ -5,7 +5,9 @@ using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Tokens;
+using Cluster.Inference.Backends;
 using Cluster.Inference.Managed;
+using Cluster.Model.Decode;
 
 namespace Cluster.Silo.Inference;
 
@@ -64,14 +66,16 @@ public sealed class RunSource
     /// <summary>The model with a checkpoint's weights; the caller's to dispose of.</summary>
     /// <param name="checkpoint">Of this run.</param>
     /// <param name="precision">How weights are stored.</param>
-    /// <param name="cacheTokens">As for <see cref="ManagedDecoder"/>.</param>
+    /// <param name="cacheTokens">As for <see cref="DecodeBackends.Create"/>.</param>
+    /// <param name="backend">What is to compute it.</param>
     /// <exception cref="UserErrorException">The files do not fit together, or are damaged.</exception>
-    public ManagedDecoder Decoder(SavedCheckpoint checkpoint, DecodePrecision precision, int cacheTokens = 0)
+    public IDecodeBackend Decoder(
+        SavedCheckpoint checkpoint, DecodePrecision precision, int cacheTokens = 0, DecodeBackendKind backend = DecodeBackendKind.Auto)
     {
         var layout = new ParameterLayout(Recipe.Model);
         var parameters = new float[layout.TotalCount];
         CheckpointStore.Load(checkpoint, layout, parameters, [], []);
-        return new ManagedDecoder(layout, parameters, precision, cacheTokens);
+        return DecodeBackends.Create(backend, layout, parameters, precision, cacheTokens);
     }
 
     private static IEnumerable<CheckpointStore> Stores(RunFolder folder, Recipe recipe) =>

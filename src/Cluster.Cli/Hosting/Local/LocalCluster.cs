@@ -31,6 +31,9 @@ public sealed record LocalClusterOptions
 
     /// <summary>Whether faults may be injected into its silos.</summary>
     public bool Faults { get; init; }
+
+    /// <summary>Configuration that silos and page get besides what tells them of the cluster, as <c>Cluster:Inference:Precision</c>.</summary>
+    public IReadOnlyDictionary<string, string?> Settings { get; init; } = new Dictionary<string, string?>();
 }
 
 /// <summary>
@@ -306,6 +309,8 @@ public sealed class LocalCluster : IAsyncDisposable
         string name, IReadOnlyList<string> arguments, Dictionary<string, string?> contract, int port, int? gateway)
     {
         var log = _folder.Log(name);
+        foreach (var (key, value) in _options.Settings)
+            contract[key] = value;
         var child = ChildProcess.Start(name, arguments, ClusterContract.AsEnvironment(contract), log, line => _say(name, line));
         return (new LocalProcess
         {
