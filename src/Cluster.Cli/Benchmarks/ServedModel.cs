@@ -21,12 +21,12 @@ internal static class ServedModel
 
     /// <summary>Writes a model that knows nothing, one token per byte: all that its speed needs.</summary>
     /// <returns>Its name.</returns>
-    public static string Write(string root, string shape)
+    public static string Write(string root, string name, ModelShape shape)
     {
         var tokenizer = BytePairTokenizer.OfBytes();
-        var recipe = BenchmarkShape.Get(shape) with { Tokenizer = new TokenizerRecipe { Kind = TokenizerKind.Bytes }, FineTuning = new FineTuningRecipe { Steps = 0 } };
+        var recipe = BenchmarkShape.Get("S") with { Model = shape, Tokenizer = new TokenizerRecipe { Kind = TokenizerKind.Bytes }, FineTuning = new FineTuningRecipe { Steps = 0 } };
         recipe = recipe.Resolved(tokenizer.VocabularySize, 0, Precision.Fp32);
-        var folder = new RunFolder(Path.Combine(root, $"bench-{shape}"));
+        var folder = new RunFolder(Path.Combine(root, name));
         Directory.CreateDirectory(folder.Path);
         File.WriteAllText(folder.Recipe, RecipeJson.Indented(recipe));
         TokenizerFile.Save(tokenizer, folder.Tokenizer);

@@ -170,7 +170,10 @@ public static class BenchVerbs
             var folder = Directory.CreateTempSubdirectory("cluster-serve-").FullName;
             var log = parsed.GetValue(json) ? environment.Error : environment.Output;
             log.WriteLine($"logs are in {folder}, which is kept if anything goes wrong");
-            var model = parsed.GetValue(run) is { } trained ? ServedModel.Link(folder, new RunFolder(trained)) : ServedModel.Write(folder, parsed.GetRequiredValue(shape));
+            var size = parsed.GetRequiredValue(shape);
+            var model = parsed.GetValue(run) is { } trained
+                ? ServedModel.Link(folder, new RunFolder(trained))
+                : ServedModel.Write(folder, $"bench-{size}", BenchmarkShape.Get(size).Model);
             var result = await new ServeBenchmark(folder, model, parsed.GetValue(precision), log.WriteLine).RunAsync(
                 parsed.GetValue(clients), parsed.GetValue(silos), TimeSpan.FromSeconds(parsed.GetValue(seconds)), parsed.GetValue(kill), environment.Interrupts.Listen());
             Print(environment, parsed.GetValue(json), result);
