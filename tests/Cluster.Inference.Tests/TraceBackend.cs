@@ -7,7 +7,8 @@ namespace Cluster.Inference.Tests;
 
 /// <summary>
 /// A backend without a model, whose "keys and values" of a token are one number: a hash of the id, of the numbers of all tokens before
-/// it, read from their blocks, and of how it was computed — unless prefill and decode are to agree. One token in a wrong block, one block
+/// it, read from their blocks, and of how it was computed — unless prefill and decode are to agree, or the token is one of a prompt's end
+/// that fills no chunk and <see cref="Tails"/> are decode's. One token in a wrong block, one block
 /// that was overwritten or computed in another way, and all logits after it are others.
 /// </summary>
 internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int context, bool prefillEqualsDecode, int vocabulary = 24) : IDecodeBackend
@@ -17,6 +18,9 @@ internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int c
 
     /// <summary>Breaks the promise: a decoded token's number depends on how many are decoded together.</summary>
     public bool DependsOnBatch { get; init; }
+
+    /// <summary>Whether what fills no chunk at a prompt's end is computed as decode does.</summary>
+    public bool Tails { get; init; }
 
     /// <summary>Calls until it throws.</summary>
     public int CallsLeft { get; set; } = int.MaxValue;
@@ -35,6 +39,8 @@ internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int c
 
     public bool PrefillEqualsDecode => prefillEqualsDecode;
 
+    public int PrefilledTokens(int prompt) => prefillEqualsDecode ? 0 : Tails ? prompt / chunk * chunk : prompt;
+
     public KvBlockPool Cache { get; } = new(blocks, blockTokens);
 
     public DecodeSequence CreateSequence() => new(Cache, Shape.MaxContext);
@@ -42,13 +48,30 @@ internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int c
     public ReadOnlySpan<float> Prefill(DecodeSequence sequence, scoped ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last)
     {
         Called();
-        if (sequence.Length % chunk != 0)
-            throw new InvalidOperationException($"a chunk begins at {sequence.Length}");
-        foreach (var id in ids)
-            Write(sequence, id, how: prefillEqualsDecode ? 0UL : 1);
+        var whole = Whole(sequence, ids.Length);
+        for (var i = 0; i < ids.Length; i++)
+            Write(sequence, ids[i], how: i < whole ? 1UL : 0);
         _logits = new float[Shape.Vocabulary];
         Logits(sequence, _logits);
         return logits == LogitRows.None ? default : _logits;
+    }
+
+    public ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids)
+    {
+        Called();
+        if (ids.Length > chunk)
+            throw new InvalidOperationException($"{ids.Length} ids in a chunk of {chunk}");
+        var whole = Whole(sequence, ids.Length);
+        var rows = new float[ids.Length * Shape.Width];
+        for (var i = 0; i < ids.Length; i++)
+        {
+            Write(sequence, ids[i], how: i < whole ? 1UL : 0);
+            var state = Attend(sequence);
+            for (var c = 0; c < Shape.Width; c++)
+                rows[i * Shape.Width + c] = (Mix(state + (ulong)c) >> 40) / (float)(1 << 22) - 2;
+        }
+
+        return rows;
     }
 
     public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids)
@@ -65,6 +88,16 @@ internal sealed class TraceBackend(int blocks, int blockTokens, int chunk, int c
     }
 
     public void Dispose() => Disposed = true;
+
+    /// <summary>How many of the next ids are computed in prefill's own way, which begins where a chunk begins.</summary>
+    private int Whole(DecodeSequence sequence, int count)
+    {
+        if (prefillEqualsDecode)
+            return 0;
+        if (sequence.Length % chunk != 0 && !(Tails && count < chunk))
+            throw new InvalidOperationException($"a chunk begins at {sequence.Length}");
+        return sequence.Length % chunk != 0 ? 0 : Tails ? count / chunk * chunk : count;
+    }
 
     private void Called()
     {

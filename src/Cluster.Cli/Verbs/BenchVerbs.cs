@@ -3,10 +3,12 @@ using System.Text.Json;
 using Cluster.Cli.Benchmarks;
 using Cluster.Cli.Hosting;
 using Cluster.Cli.Rendering;
+using Cluster.Core.Errors;
 using Cluster.Core.Models;
 using Cluster.Core.Runs;
 using Cluster.Inference.Managed;
 using Cluster.Inference.Quantization;
+using Cluster.Model.Decode;
 
 namespace Cluster.Cli.Verbs;
 
@@ -21,6 +23,8 @@ public static class BenchVerbs
         Tokenizer(environment),
         Corpus(environment),
         Generate(environment),
+        Prefill(environment),
+        Serve(environment),
         AllReduce(environment),
         Simulate(environment),
         Chaos(environment),
@@ -238,6 +242,67 @@ public static class BenchVerbs
             }
 
             return result.Replies == GenerateBenchmarkResult.Equal ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static Command Prefill(CliEnvironment environment)
+    {
+        Option<string> shape = Shape();
+        var precision = new Option<Precision>("--precision") { Description = "bf16 or fp32 products.", DefaultValueFactory = _ => Precision.Bf16 };
+        var threads = new Option<int>("--threads") { Description = "Threads of a product.", HelpName = "T", DefaultValueFactory = _ => 2 };
+        var tokens = new Option<int>("--tokens") { Description = "Tokens of a prompt.", HelpName = "N", DefaultValueFactory = _ => 256 };
+        var chunk = new Option<int>("--chunk") { Description = "Rows of a product of Torch's beside managed decode.", HelpName = "N", DefaultValueFactory = _ => TorchPrefillDecoder.DefaultChunk };
+        var rounds = new Option<int>("--rounds") { Description = "Rounds, of which the best counts.", HelpName = "N", DefaultValueFactory = _ => 15 };
+        var json = Options.Json();
+        var command = new Command("prefill", "Prompts by every backend that this machine has, and by the eager library, in turn.") { shape, precision, threads, tokens, chunk, rounds, json };
+        command.SetAction(parsed =>
+        {
+            Options.Check("--threads", parsed.GetValue(threads), 1, 256);
+            Options.Check("--tokens", parsed.GetValue(tokens), 1, 256);
+            Options.Check("--chunk", parsed.GetValue(chunk), 16, 1_024);
+            Options.Check("--rounds", parsed.GetValue(rounds), 1, 10_000);
+            if (parsed.GetValue(precision) == Precision.Auto)
+                throw new UserErrorException("--precision is auto.", "Give bf16 or fp32.");
+            Print(environment, parsed.GetValue(json), PrefillBenchmark.Run(parsed.GetRequiredValue(shape), parsed.GetValue(precision),
+                parsed.GetValue(threads), parsed.GetValue(tokens), parsed.GetValue(chunk), parsed.GetValue(rounds), environment.Interrupts.Listen()));
+        });
+        return command;
+    }
+
+    private static Command Serve(CliEnvironment environment)
+    {
+        var run = new Option<string?>("--run") { Description = "A run's folder, whose model is served.", HelpName = "DIR" };
+        Option<string> shape = Shape();
+        var precision = new Option<DecodePrecision>("--precision") { Description = "bf16 or fp32 weights.", DefaultValueFactory = _ => DecodePrecision.Fp32 };
+        var clients = new Option<int>("--clients") { Description = "Clients, each with one streamed request at a time.", HelpName = "N", DefaultValueFactory = _ => 200 };
+        var seconds = new Option<int>("--seconds") { Description = "How long they send requests.", HelpName = "S", DefaultValueFactory = _ => 60 };
+        var silos = new Option<int>("--silos") { Description = "Silo processes, each with a worker.", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var kill = new Option<bool>("--kill-worker") { Description = "Kill the second silo in the middle." };
+        var json = Options.Json();
+        var command = new Command("serve", "Many clients of a cluster of processes; ends with 1 where a request failed, a reply differs from itself alone, or a block is lost.")
+        {
+            run, shape, precision, clients, seconds, silos, kill, json,
+        };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--clients", parsed.GetValue(clients), 1, 10_000);
+            Options.Check("--seconds", parsed.GetValue(seconds), 1, 86_400);
+            Options.Check("--silos", parsed.GetValue(silos), parsed.GetValue(kill) ? 2 : 1, 16);
+            var folder = Directory.CreateTempSubdirectory("cluster-serve-").FullName;
+            var log = parsed.GetValue(json) ? environment.Error : environment.Output;
+            log.WriteLine($"logs are in {folder}, which is kept if anything goes wrong");
+            var size = parsed.GetRequiredValue(shape);
+            var model = parsed.GetValue(run) is { } trained
+                ? ServedModel.Link(folder, new RunFolder(trained))
+                : ServedModel.Write(folder, $"bench-{size}", BenchmarkShape.Get(size).Model);
+            var result = await new ServeBenchmark(folder, model, parsed.GetValue(precision), log.WriteLine).RunAsync(
+                parsed.GetValue(clients), parsed.GetValue(silos), TimeSpan.FromSeconds(parsed.GetValue(seconds)), parsed.GetValue(kill), environment.Interrupts.Listen());
+            Print(environment, parsed.GetValue(json), result);
+            if (!result.Holds)
+                return 1;
+            Directory.Delete(folder, recursive: true);
+            return 0;
         });
         return command;
     }

@@ -28,6 +28,13 @@ public interface IInferenceWorkerGrain : IGrainWithStringKey
     Task CancelAsync(IReadOnlyList<string> replies);
 
     /// <summary>
+    /// Texts as vectors. The first call begins, and every call waits for a second at most; whoever does not ask again for a while is not
+    /// waited for. <see cref="CancelAsync"/> with the request's id ends it.
+    /// </summary>
+    [Alias("Embed"), AlwaysInterleave]
+    Task<EmbeddingAnswer> EmbedAsync(EmbeddingRequest request);
+
+    /// <summary>
     /// Loads the newest intact checkpoint, beside the grain's turns, if it is not the one that answers now. From then on new requests go
     /// to it; the engine before ends with its last reply.
     /// </summary>

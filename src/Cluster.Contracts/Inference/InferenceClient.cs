@@ -73,10 +73,58 @@ public sealed class InferenceClient(IGrainFactory grains, InferencePatience? pat
         return answer.Refusal is { } refusal ? throw new InferenceException(refusal) : answer.Text;
     }
 
-    /// <summary>Has a worker take a request, or go on with a reply.</summary>
-    internal async Task<Submission> SubmitAsync(string model, GenerationRequest request, List<string> avoid, bool goesOn, CancellationToken cancellation)
+    /// <summary>Has a worker turn texts into vectors; another one if that dies.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="request">What is asked.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="InferenceException">It is refused, or nobody can do it now.</exception>
+    public async Task<EmbeddingAnswer> EmbedAsync(string model, EmbeddingRequest request, CancellationToken cancellation)
     {
-        var prefix = PromptPrefix.Of(request);
+        var on = "";
+        try
+        {
+            return await OnWorkerAsync(model, [], [], goesOn: false, async key =>
+            {
+                on = key;
+                EmbeddingAnswer? answer;
+                do
+                    answer = await AskAsync(() => Worker(key).EmbedAsync(request), cancellation);
+                while (answer is { State: EmbeddingState.Running });
+                return answer switch
+                {
+                    null => null,
+                    { State: EmbeddingState.Done } => new Attempt<EmbeddingAnswer>(answer, null),
+                    _ => new Attempt<EmbeddingAnswer>(null, answer.Refusal),
+                };
+            }, cancellation);
+        }
+        catch (OperationCanceledException) when (on.Length > 0)
+        {
+            CancelAsync(on, [request.Id]).Ignore();
+            throw;
+        }
+    }
+
+    /// <summary>Has a worker take a request, or go on with a reply.</summary>
+    internal Task<Submission> SubmitAsync(string model, GenerationRequest request, List<string> avoid, bool goesOn, CancellationToken cancellation) =>
+        OnWorkerAsync(model, PromptPrefix.Of(request), avoid, goesOn, async key =>
+        {
+            var answer = await AskAsync(() => Worker(key).SubmitAsync(request), cancellation);
+            if (answer is null)
+                CancelAsync(key, [.. Names(request)]).Ignore();
+            return answer switch
+            {
+                null => null,
+                { State: SubmitState.Accepted } => new Attempt<Submission>(new Submission(key, answer), null),
+                _ => new Attempt<Submission>(null, answer.Refusal),
+            };
+        }, cancellation);
+
+    /// <summary>Asks one worker after the other until one has done what is asked.</summary>
+    private async Task<T> OnWorkerAsync<T>(string model, IReadOnlyList<ulong> prefix, List<string> avoid, bool goesOn, Func<string, Task<Attempt<T>?>> ask,
+        CancellationToken cancellation)
+        where T : class
+    {
         var begun = _time.GetTimestamp();
         Refusal? reason = null;
         while (true)
@@ -84,19 +132,17 @@ public sealed class InferenceClient(IGrainFactory grains, InferencePatience? pat
             var assignment = await AskAsync(() => Pool(model).AssignAsync(prefix, [.. avoid]), cancellation);
             if (assignment?.Worker is { } key)
             {
-                var answer = await AskAsync(() => Worker(key).SubmitAsync(request), cancellation);
-                if (answer is { State: SubmitState.Accepted })
-                    return new Submission(key, answer);
-                if (answer is { State: SubmitState.Loading })
+                var attempt = await ask(key);
+                if (attempt is { Result: { } result })
+                    return result;
+                if (attempt is { Refusal: null })
                 {
                     if (_time.GetElapsedTime(begun) > Patience.Load)
                         throw new InferenceException(new Refusal(RefusalKind.Unavailable, null, $"The model {model} is still being loaded. Try again later."));
                     continue;
                 }
 
-                if (answer is null)
-                    CancelAsync(key, [.. Names(request)]).Ignore();
-                if (answer?.Refusal is { } refusal)
+                if (attempt?.Refusal is { } refusal)
                 {
                     if (refusal.Kind is not (RefusalKind.QueueFull or RefusalKind.Unavailable))
                         throw new InferenceException(refusal);
@@ -200,6 +246,12 @@ public static class ReplyName
     /// <summary>The name.</summary>
     public static string Of(string request, int choice) => FormattableString.Invariant($"{request}/{choice}");
 }
+
+/// <summary>What came of asking a worker; null where it did not answer.</summary>
+/// <param name="Result">What was asked for.</param>
+/// <param name="Refusal">Why there is none; null too where the model is being loaded.</param>
+internal sealed record Attempt<T>(T? Result, Refusal? Refusal)
+    where T : class;
 
 /// <summary>A request that a worker has taken.</summary>
 internal sealed record Submission(string Worker, SubmitAnswer Answer);

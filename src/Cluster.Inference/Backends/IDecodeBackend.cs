@@ -7,9 +7,10 @@ namespace Cluster.Inference.Backends;
 
 /// <summary>
 /// A model that extends sequences token by token. The promise of every implementation: the logits after a token depend on the tokens
-/// of its own sequence only, to the last bit — not on what else is in the batch, nor on how a prompt was cut into calls. Where an
-/// implementation's products round differently for different numbers of rows, it computes prompts in chunks of exactly
-/// <see cref="PrefillChunk"/> rows, padded, the token at position p in row p mod <see cref="PrefillChunk"/>.
+/// of its own sequence and the length of its prompt only, to the last bit — not on what else is in the batch, nor on how a prompt was cut
+/// into calls, which is done at multiples of <see cref="PrefillChunk"/>. Where an implementation's products round differently for
+/// different numbers of rows, it computes prompts in chunks of exactly so many rows, the token at position p in row
+/// p mod <see cref="PrefillChunk"/>; what is left at a prompt's end it pads, or computes as decode would.
 /// One thread at a time; a returned span is valid until the next call.
 /// </summary>
 public interface IDecodeBackend : IDisposable
@@ -27,6 +28,12 @@ public interface IDecodeBackend : IDisposable
     /// </summary>
     bool PrefillEqualsDecode => false;
 
+    /// <summary>
+    /// How many tokens of a prompt, from the first on, prefill computes otherwise than decode would. Those that follow are of one kind with
+    /// the tokens of replies. A function of the prompt's length.
+    /// </summary>
+    int PrefilledTokens(int prompt) => PrefillEqualsDecode ? 0 : prompt;
+
     /// <summary>The blocks that keys and values lie in, shared by all sequences of this backend.</summary>
     KvBlockPool Cache { get; }
 
@@ -41,6 +48,14 @@ public interface IDecodeBackend : IDisposable
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or the sequence would outgrow the model's context.</exception>
     /// <exception cref="KvCacheFullException">Too few blocks are free; nothing was changed.</exception>
     ReadOnlySpan<float> Prefill(DecodeSequence sequence, scoped ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last);
+
+    /// <summary>Appends several tokens to one sequence, as <see cref="Prefill"/> does, and shows what the model makes of them.</summary>
+    /// <param name="sequence">A sequence of this backend.</param>
+    /// <param name="ids">1 to <see cref="PrefillChunk"/> ids in [0, vocabulary).</param>
+    /// <returns>[ids, width]: for each token the output of the final norm, which the head would turn into logits.</returns>
+    /// <exception cref="ArgumentException">As for <see cref="Prefill"/>.</exception>
+    /// <exception cref="KvCacheFullException">Too few blocks are free; nothing was changed.</exception>
+    ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids);
 
     /// <summary>Appends one token to each of several sequences.</summary>
     /// <param name="sequences">Different sequences of this backend, any number.</param>

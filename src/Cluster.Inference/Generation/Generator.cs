@@ -30,9 +30,37 @@ public sealed class Generator : IDisposable
     /// <param name="options">How tokens are drawn and when the reply ends.</param>
     /// <param name="request">Which stream of random numbers: other numbers give other replies of the same seed.</param>
     /// <param name="cancellation">Ends the reply before the next token.</param>
+    /// <exception cref="UserErrorException">Prompt or options are not as they must be, or ask for several replies.</exception>
+    public ReplyStream Generate(ReadOnlySpan<int> prompt, GenerationOptions options, ulong request = 0, CancellationToken cancellation = default)
+    {
+        if (options.Choices != 1)
+            throw new UserErrorException($"n is {options.Choices} where one reply is written.", "Give 1.");
+        return new ReplyStream(_backend, new GenerationState(prompt, options, _tokens, _backend.Shape.MaxContext, request), _sampler, cancellation);
+    }
+
+    /// <summary>
+    /// As many replies as the options ask for, one after the other: each is to be enumerated before the next is asked for. The prompt is
+    /// computed once. Reply i is the one that <see cref="GenerationOptions.OfChoice"/> gives alone.
+    /// </summary>
+    /// <param name="prompt">As for <see cref="Generate"/>.</param>
+    /// <param name="options">As for <see cref="Generate"/>.</param>
+    /// <param name="request">As for <see cref="Generate"/>.</param>
+    /// <param name="cancellation">Ends the reply before the next token, and those that follow it.</param>
     /// <exception cref="UserErrorException">Prompt or options are not as they must be.</exception>
-    public ReplyStream Generate(ReadOnlySpan<int> prompt, GenerationOptions options, ulong request = 0, CancellationToken cancellation = default) =>
-        new(_backend, new GenerationState(prompt, options, _tokens, _backend.Shape.MaxContext, request), _sampler, cancellation);
+    public IEnumerable<ReplyStream> GenerateChoices(int[] prompt, GenerationOptions options, ulong request = 0, CancellationToken cancellation = default)
+    {
+        options.Validate(_tokens.Count);
+        GenerationState[] states = [.. Enumerable.Range(0, options.Choices)
+            .Select(i => new GenerationState(prompt, options.OfChoice(i, request), _tokens, _backend.Shape.MaxContext, request))];
+        return Streams();
+
+        IEnumerable<ReplyStream> Streams()
+        {
+            using var shared = new PromptState(_backend);
+            foreach (var state in states)
+                yield return new ReplyStream(_backend, state, _sampler, cancellation, shared);
+        }
+    }
 
     /// <summary>The whole reply at once; parameters as for <see cref="Generate"/>.</summary>
     public GeneratedReply Complete(ReadOnlySpan<int> prompt, GenerationOptions options, ulong request = 0, CancellationToken cancellation = default)

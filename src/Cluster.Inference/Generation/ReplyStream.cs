@@ -1,6 +1,5 @@
 using System.Collections;
 using Cluster.Inference.Backends;
-using Cluster.Inference.Cache;
 using Cluster.Inference.Sampling;
 
 namespace Cluster.Inference.Generation;
@@ -12,9 +11,10 @@ public sealed class ReplyStream : IEnumerable<GeneratedToken>
     private readonly GenerationState _state;
     private readonly Sampler _sampler;
     private readonly CancellationToken _cancellation;
+    private readonly PromptState? _prompt;
 
-    internal ReplyStream(IDecodeBackend backend, GenerationState state, Sampler sampler, CancellationToken cancellation) =>
-        (_backend, _state, _sampler, _cancellation) = (backend, state, sampler, cancellation);
+    internal ReplyStream(IDecodeBackend backend, GenerationState state, Sampler sampler, CancellationToken cancellation, PromptState? prompt = null) =>
+        (_backend, _state, _sampler, _cancellation, _prompt) = (backend, state, sampler, cancellation, prompt);
 
     /// <summary>The reply's tokens so far, a stop token included. Valid until the next step.</summary>
     public ReadOnlySpan<int> Ids => _state.Reply;
@@ -27,37 +27,27 @@ public sealed class ReplyStream : IEnumerable<GeneratedToken>
     {
         if (_state.Finish is not null || !_state.Reply.IsEmpty)
             throw new InvalidOperationException("a reply can be enumerated once");
-        using var sequence = _backend.CreateSequence();
+        using var own = _prompt is null ? new PromptState(_backend) : null;
         while (_state.Finish is null)
         {
-            if (Cancelled(sequence))
+            if (Step(_prompt ?? own!) is not { } token)
                 yield break;
-            yield return _state.Advance(Logits(sequence), _sampler);
+            yield return token;
         }
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>Feeds what of the prompt is missing, chunk by chunk so that a cancellation need not wait for all of it.</summary>
-    private bool Cancelled(DecodeSequence sequence)
+    /// <summary>The next token; null if it was called off.</summary>
+    private GeneratedToken? Step(PromptState prompt)
     {
-        while (!_cancellation.IsCancellationRequested)
-        {
-            var rest = _state.Ids[sequence.Length..];
-            var chunk = _backend.PrefillChunk - sequence.Length % _backend.PrefillChunk;
-            if (rest.Length <= chunk)
-                return false;
-            _backend.Prefill(sequence, rest[..chunk], LogitRows.None);
-        }
-
+        ReadOnlySpan<float> logits = default;
+        var goesOn = _state.Reply.IsEmpty
+            ? prompt.Begin(_state.Ids, keep: _prompt is not null, _cancellation, out logits)
+            : !_cancellation.IsCancellationRequested;
+        if (goesOn)
+            return _state.Advance(_state.Reply.IsEmpty ? logits : prompt.Next(_state.Ids[^1]), _sampler);
         _state.Cancel();
-        return true;
-    }
-
-    /// <summary>The logits after the last token.</summary>
-    private ReadOnlySpan<float> Logits(DecodeSequence sequence)
-    {
-        var rest = _state.Ids[sequence.Length..];
-        return _state.Reply.IsEmpty ? _backend.Prefill(sequence, rest) : _backend.Decode(sequence, rest[0]);
+        return null;
     }
 }

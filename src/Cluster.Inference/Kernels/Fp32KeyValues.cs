@@ -27,6 +27,15 @@ internal sealed unsafe class Fp32KeyValues(int kvHeads, int headSize) : KeyValue
     }
 
     /// <inheritdoc/>
+    public override void Read(byte* block, int head, int slot, float* key, float* value)
+    {
+        float* keys = (float*)block + head * HeadFloats, values = keys + BlockTokens * HeadSize + slot * _padded;
+        for (var d = 0; d < HeadSize; d++)
+            key[d] = keys[d * BlockTokens + slot];
+        new ReadOnlySpan<float>(values, HeadSize).CopyTo(new Span<float>(value, HeadSize));
+    }
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Scores(float* query, byte** blocks, int head, int seen, float* scores)
     {

@@ -45,6 +45,14 @@ internal abstract unsafe class KeyValueFormat(int kvHeads, int headSize)
     /// <param name="value">[headSize].</param>
     public abstract void Append(byte* block, int head, int slot, float* key, float* value);
 
+    /// <summary>One token's key and value of one head, as attention sees them up to rounding.</summary>
+    /// <param name="block">This layer's part of the block.</param>
+    /// <param name="head">Of the key and value heads.</param>
+    /// <param name="slot">The token's place in the block.</param>
+    /// <param name="key">Receives [headSize].</param>
+    /// <param name="value">Receives [headSize].</param>
+    public abstract void Read(byte* block, int head, int slot, float* key, float* value);
+
     /// <summary>scores[t] = q · key of token t for the tokens before <paramref name="seen"/>, −∞ from there to the end of their last block.</summary>
     /// <param name="query">[headSize].</param>
     /// <param name="blocks">This layer's part of each of the sequence's blocks.</param>

@@ -88,6 +88,20 @@ internal sealed unsafe class NarrowKeyValues<T>(int kvHeads, int headSize) : Key
     }
 
     /// <inheritdoc/>
+    public override void Read(byte* block, int head, int slot, float* key, float* value)
+    {
+        block += (long)head * HeadBytes;
+        var scales = (float*)(block + ScalesAt) + slot;
+        var (keyScale, valueScale) = T.Scaled ? (scales[0], scales[BlockTokens]) : (1f, 1f);
+        var values = (T*)(block + ValuesAt) + slot * PaddedHeadSize;
+        for (var d = 0; d < HeadSize; d++)
+        {
+            key[d] = T.Load((T*)block + d * BlockTokens)[slot] * keyScale;
+            value[d] = T.Load(values + d / Lanes * Lanes)[d % Lanes] * valueScale;
+        }
+    }
+
+    /// <inheritdoc/>
     public override void Scores(float* query, byte** blocks, int head, int seen, float* scores)
     {
         var offset = (long)head * HeadBytes;

@@ -1,5 +1,5 @@
 // A graph made ready to run: weights packed, memory laid out, a step for each node, barriers where threads need them. Enters: a graph,
-// parameters, formats, and in each call the rows of a DecodeBatch. Leaves: logits. Allocates nothing once it is made. Does not know:
+// parameters, formats, and in each call the rows of a DecodeBatch. Leaves: logits, or what lies between its ends. Allocates nothing once it is made. Does not know:
 // sequences, who calls.
 using System.Diagnostics;
 using Cluster.Inference.Graph;
@@ -21,9 +21,11 @@ internal sealed unsafe class CompiledGraph : IDisposable
     private readonly HeadPlan _heads;
     private readonly byte* _prepared;
     private readonly PlanStep[] _steps;
+    private readonly Operand[] _begin;
     private readonly ThreadTeam _team;
-    private readonly Operand _output;
-    private int _wanted;
+    private readonly Operand _output, _hidden;
+    private readonly int _firstNorm, _head;
+    private int _wanted, _from, _to;
 
     /// <param name="graph">What to run.</param>
     /// <param name="parameters">The model's; not kept.</param>
@@ -45,7 +47,12 @@ internal sealed unsafe class CompiledGraph : IDisposable
         _heads = new HeadPlan(batch, cache, graph.Shape.Heads, (byte*)_memory.Take(heads * threads), heads);
         _prepared = (byte*)_memory.Take(prepared * threads);
         _output = At(graph.Output);
-        _steps = [.. graph.Nodes.Where(node => node.Op != GraphOp.Slice).Select(Step)];
+        var nodes = graph.Nodes.Where(node => node.Op != GraphOp.Slice).ToList();
+        _steps = [.. nodes.Select(Step)];
+        _firstNorm = nodes.FindIndex(node => node.Op is GraphOp.Normalise or GraphOp.ResidualNorm);
+        _head = nodes.FindIndex(node => node.Name == graph.Output);
+        _hidden = At(nodes[_head].Inputs[0]);
+        _begin = [.. nodes[_firstNorm].Inputs.Select(At)];
         _team = new ThreadTeam(threads, Work);
     }
 
@@ -62,13 +69,48 @@ internal sealed unsafe class CompiledGraph : IDisposable
     /// <returns>[rows from <paramref name="firstWanted"/> on, vocabulary], valid until the next call.</returns>
     public float* Run(int firstWanted)
     {
-        _wanted = firstWanted;
-        var alone = _threads > 1 && Choice?.Alone(_batch.Rows) == true;
-        _batch.Threads = alone ? 1 : _threads;
-        var start = Stopwatch.GetTimestamp();
-        _team.Run(alone);
-        Choice?.Took(_batch.Rows, alone, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        Run(firstWanted, 0, _steps.Length);
         return _output.Row(0, firstWanted);
+    }
+
+    /// <summary>Computes all rows of the batch but for the head.</summary>
+    /// <returns>[rows, width]: the final norm's output, valid until the next call.</returns>
+    public float* Hidden()
+    {
+        Run(0, 0, _head);
+        return _hidden.Row(0, 0);
+    }
+
+    /// <summary>Computes where the rows' residual stream begins: embedding and position.</summary>
+    /// <param name="x">Receives [rows, width].</param>
+    public void Embed(float* x)
+    {
+        Run(0, 0, _firstNorm);
+        var width = _graph.Shape.Width;
+        for (var r = 0; r < _batch.Rows; r++, x += width)
+        {
+            // A norm that takes a sum along has its two parts before it.
+            if (_begin.Length == 2)
+                DecodeKernels.Add(_begin[0].Row(0, r), _begin[1].Row(0, r), x, width);
+            else
+                new ReadOnlySpan<float>(_begin[0].Row(0, r), width).CopyTo(new Span<float>(x, width));
+        }
+    }
+
+    /// <summary>The head alone.</summary>
+    /// <param name="hidden">[rows of the batch, width], out of the final norm.</param>
+    /// <returns>[rows, vocabulary], valid until the next call.</returns>
+    public float* Head(float* hidden)
+    {
+        var width = _graph.Shape.Width;
+        for (var r = 0; r < _batch.Rows; r++)
+        {
+            for (var thread = 0; thread < _threads; thread++)
+                new ReadOnlySpan<float>(hidden + (long)r * width, width).CopyTo(new Span<float>(_hidden.Row(thread, r), width));
+        }
+
+        Run(0, _head, _steps.Length);
+        return _output.Row(0, 0);
     }
 
     /// <inheritdoc/>
@@ -79,10 +121,22 @@ internal sealed unsafe class CompiledGraph : IDisposable
         _weights.Dispose();
     }
 
+    private void Run(int firstWanted, int from, int to)
+    {
+        (_wanted, _from, _to) = (firstWanted, from, to);
+        var whole = to - from == _steps.Length;
+        var alone = _threads > 1 && whole && Choice?.Alone(_batch.Rows) == true;
+        _batch.Threads = alone ? 1 : _threads;
+        var start = Stopwatch.GetTimestamp();
+        _team.Run(alone);
+        if (whole)
+            Choice?.Took(_batch.Rows, alone, Stopwatch.GetElapsedTime(start).TotalSeconds);
+    }
+
     private void Work(int thread)
     {
         var (rows, wanted) = (_batch.Rows, _wanted);
-        foreach (var step in _steps)
+        foreach (var step in _steps.AsSpan(_from, _to - _from))
         {
             // A step that is left out keeps its barrier: later ones may count on it.
             if (step.Barrier)

@@ -17,10 +17,11 @@ namespace Cluster.Inference.Managed;
 /// decode, several rows at a time, so a token's keys, values and logits are the same bits whichever of the two computed them; nor do
 /// they depend on the number of threads, since an output is always the work of one.
 /// </summary>
-public sealed unsafe class ManagedDecoder : IDecodeBackend
+public sealed unsafe class ManagedDecoder : IPrefillHost
 {
     private readonly CompiledGraph _compiled;
     private readonly DecodeBatch _batch;
+    private readonly KeyValueFormat _keyValues;
     private readonly nint[] _storage;
     private readonly int _blockBytes;
     private readonly DecodeSequence[] _rowSequences = new DecodeSequence[MaxRows];
@@ -80,7 +81,7 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 256);
         (Shape, Threads, Without) = (layout.Shape, threads, without);
         Graph = GraphPasses.Optimise(GraphBuilder.Build(layout), without);
-        keyValues = KeyValueFormat.Of(cacheFormat, Shape.KvHeads, Shape.HeadSize);
+        _keyValues = keyValues = KeyValueFormat.Of(cacheFormat, Shape.KvHeads, Shape.HeadSize);
         _blockBytes = checked(keyValues.LayerBytes * Shape.Layers);
         var cache = cacheTokens == 0 ? (long)DefaultSequences * Shape.MaxContext : cacheTokens;
         Cache = new KvBlockPool(checked((int)((cache + KeyValueFormat.BlockTokens - 1) / KeyValueFormat.BlockTokens)), KeyValueFormat.BlockTokens);
@@ -147,6 +148,21 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     }
 
     /// <inheritdoc/>
+    public ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckIds(ids);
+        CheckOwned(sequence);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(ids.Length, PrefillChunk, nameof(ids));
+        sequence.Reserve(ids.Length);
+        _rowSequences.AsSpan(0, ids.Length).Fill(sequence);
+        SetRows(ids);
+        var hidden = _compiled.Hidden();
+        sequence.Advance(ids.Length);
+        return new ReadOnlySpan<float>(hidden, ids.Length * Shape.Width);
+    }
+
+    /// <inheritdoc/>
     public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -187,6 +203,61 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     }
 
     /// <inheritdoc/>
+    public void Embed(scoped ReadOnlySpan<int> ids, int position, Span<float> x)
+    {
+        CheckIds(ids);
+        ArgumentOutOfRangeException.ThrowIfLessThan(x.Length, ids.Length * Shape.Width, nameof(x));
+        fixed (float* to = x)
+        {
+            for (var start = 0; start < ids.Length; start += MaxRows)
+            {
+                var count = Math.Min(MaxRows, ids.Length - start);
+                for (var r = 0; r < count; r++)
+                    (_batch.Ids[r], _batch.Positions[r]) = (ids[start + r], position + start + r);
+                (_batch.Rows, _batch.Runs) = (count, 0);
+                _compiled.Embed(to + (long)start * Shape.Width);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void WriteKeysAndValues(DecodeSequence sequence, int layer, int position, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
+    {
+        CheckOwned(sequence);
+        fixed (float* k = keys, v = values)
+            KeysAndValues(sequence, layer, position, keys.Length, k, v, write: true);
+    }
+
+    /// <inheritdoc/>
+    public void ReadKeysAndValues(DecodeSequence sequence, int layer, Span<float> keys, Span<float> values)
+    {
+        CheckOwned(sequence);
+        fixed (float* k = keys, v = values)
+            KeysAndValues(sequence, layer, 0, keys.Length, k, v, write: false);
+    }
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<float> Logits(ReadOnlySpan<float> hidden)
+    {
+        var rows = hidden.Length / Shape.Width;
+        if (rows > MaxRows && _batchLogits.Length < rows * Shape.Vocabulary)
+            _batchLogits = new float[rows * Shape.Vocabulary];
+        fixed (float* from = hidden)
+        {
+            for (var start = 0; start < rows; start += MaxRows)
+            {
+                (_batch.Rows, _batch.Runs) = (Math.Min(MaxRows, rows - start), 0);
+                var logits = new ReadOnlySpan<float>(_compiled.Head(from + (long)start * Shape.Width), _batch.Rows * Shape.Vocabulary);
+                if (rows <= MaxRows)
+                    return logits;
+                logits.CopyTo(_batchLogits.AsSpan(start * Shape.Vocabulary));
+            }
+        }
+
+        return _batchLogits.AsSpan(0, rows * Shape.Vocabulary);
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_disposed)
@@ -203,6 +274,12 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// </summary>
     /// <returns>The logits of the rows from <paramref name="firstLogitRow"/> on, valid until the next call.</returns>
     private float* Forward(ReadOnlySpan<int> ids, int firstLogitRow)
+    {
+        SetRows(ids);
+        return _compiled.Run(firstLogitRow);
+    }
+
+    private void SetRows(ReadOnlySpan<int> ids)
     {
         var runs = 0;
         for (var r = 0; r < ids.Length; r++)
@@ -223,7 +300,24 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
 
         _batch.RunStarts[runs] = ids.Length;
         (_batch.Rows, _batch.Runs) = (ids.Length, runs);
-        return _compiled.Run(firstLogitRow);
+    }
+
+    /// <summary>Moves rows of keys and values between memory and the cache.</summary>
+    private void KeysAndValues(DecodeSequence sequence, int layer, int position, int length, float* keys, float* values, bool write)
+    {
+        var rows = length / (Shape.KvHeads * Shape.HeadSize);
+        for (var t = 0; t < rows; t++)
+        {
+            var (number, slot) = Math.DivRem(position + t, KeyValueFormat.BlockTokens);
+            var block = Storage(sequence.Blocks[number]) + (long)layer * _keyValues.LayerBytes;
+            for (var head = 0; head < Shape.KvHeads; head++, keys += Shape.HeadSize, values += Shape.HeadSize)
+            {
+                if (write)
+                    _keyValues.Append(block, head, slot, keys, values);
+                else
+                    _keyValues.Read(block, head, slot, keys, values);
+            }
+        }
     }
 
     private byte* Storage(int number)

@@ -8,8 +8,10 @@ public sealed class ScheduledRequest
 {
     private readonly List<int> _ids;
 
-    internal ScheduledRequest(long arrival, ReadOnlySpan<int> prompt, ReadOnlySpan<int> emitted, long arrived, TimeSpan? timeout, ScheduledRequest? leader)
+    internal ScheduledRequest(long arrival, ReadOnlySpan<int> prompt, ReadOnlySpan<int> emitted, long arrived, TimeSpan? timeout, ScheduledRequest? leader,
+        bool whole)
     {
+        Whole = whole;
         (Arrival, PromptLength, Arrived, Timeout, Leader) = (arrival, prompt.Length, arrived, timeout, leader);
         _ids = [.. prompt, .. emitted];
     }
@@ -22,6 +24,9 @@ public sealed class ScheduledRequest
 
     /// <summary>Prompt and reply so far. Valid until the next token.</summary>
     public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(_ids);
+
+    /// <summary>Whether all of the prompt is computed, found blocks or not: its hidden states are wanted.</summary>
+    public bool Whole { get; }
 
     /// <summary>Where the request is.</summary>
     public RequestState State { get; internal set; }

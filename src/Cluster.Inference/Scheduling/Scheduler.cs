@@ -74,9 +74,11 @@ public sealed class Scheduler
     /// <param name="choices">Replies that are wanted.</param>
     /// <param name="emitted">The reply so far, if one that was begun elsewhere is to go on.</param>
     /// <param name="timeout">From now to the last token; the options' if null.</param>
+    /// <param name="whole">As <see cref="ScheduledRequest.Whole"/>.</param>
     /// <exception cref="UserErrorException">The prompt is empty or too long.</exception>
     /// <exception cref="QueueFullException">Too many requests wait.</exception>
-    public ScheduledRequest[] Add(ReadOnlySpan<int> prompt, int choices = 1, ReadOnlySpan<int> emitted = default, TimeSpan? timeout = null)
+    public ScheduledRequest[] Add(ReadOnlySpan<int> prompt, int choices = 1, ReadOnlySpan<int> emitted = default, TimeSpan? timeout = null,
+        bool whole = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(choices, 1);
         if (prompt.IsEmpty || prompt.Length > _maxPrompt)
@@ -94,7 +96,7 @@ public sealed class Scheduler
         for (var i = 0; i < choices; i++)
         {
             var leader = i > 0 && _options.PrefixSharing ? requests[0] : null;
-            requests[i] = new ScheduledRequest(_arrivals++, prompt, emitted, now, timeout ?? _options.Timeout, leader);
+            requests[i] = new ScheduledRequest(_arrivals++, prompt, emitted, now, timeout ?? _options.Timeout, leader, whole);
         }
 
         _waiting.AddRange(requests);
@@ -173,8 +175,8 @@ public sealed class Scheduler
     /// <summary>How many of the prompt's tokens fit the budget and end where a chunk ends.</summary>
     private int PrefillCount(ScheduledRequest request, int budget)
     {
-        var rest = request.PromptLength - request.Sequence!.Length;
-        return rest <= budget ? rest : budget / _chunk * _chunk;
+        int start = request.Sequence!.Length, rest = request.PromptLength - start;
+        return rest <= budget ? rest : Math.Max(0, (start + budget) / _chunk * _chunk - start);
     }
 
     /// <summary>Preempts those that arrived last until the request's next tokens fit; false if it had to be preempted itself.</summary>
@@ -214,7 +216,8 @@ public sealed class Scheduler
             if (request.Leader is { PromptSeen: false, State: not RequestState.Ended })
                 return;
             var sequence = request.Sequence = _backend.CreateSequence();
-            if (_options.PrefixSharing)
+            var looks = _options.PrefixSharing && !request.Whole;
+            if (looks)
                 sequence.Adopt(_found.AsSpan(0, FindPrefix(request)));
             var count = PromptDone(request) ? Math.Min(1, budget) : PrefillCount(request, budget);
             // Room for all that is known, and a block for each that runs: else it would soon be preempted again.
@@ -227,7 +230,7 @@ public sealed class Scheduler
             _waiting.RemoveAt(0);
             _running.Add(request);
             request.State = RequestState.Running;
-            if (_options.PrefixSharing && request.Preemptions == 0)
+            if (looks && request.Preemptions == 0)
                 (PrefixQueriedTokens, PrefixHitTokens) = (PrefixQueriedTokens + request.Ids.Length, PrefixHitTokens + sequence.Length);
             budget -= count;
             Take(request, count);
@@ -235,19 +238,19 @@ public sealed class Scheduler
     }
 
     /// <summary>
-    /// How many of the found blocks are of use: the last token is computed in any case, for its logits, and inside the prompt prefill
-    /// goes on at a multiple of the chunk.
+    /// How many of the found blocks are of use: the last token is computed in any case, for its logits, and inside what prefill computes in
+    /// its own way it goes on at a multiple of the chunk.
     /// </summary>
     private int FindPrefix(ScheduledRequest request)
     {
         var blocks = _pool.FindPrefix(request.Ids[..^1], Prefilled(request), _found);
-        while (blocks * _pool.BlockTokens is var tokens && tokens < request.PromptLength && tokens % _chunk != 0)
+        while (blocks * _pool.BlockTokens is var tokens && tokens < Prefilled(request) && tokens % _chunk != 0)
             blocks--;
         return blocks;
     }
 
     /// <summary>Where it makes no difference how a token was computed, blocks of either kind have the same name.</summary>
-    private int Prefilled(ScheduledRequest request) => _backend.PrefillEqualsDecode ? int.MaxValue : request.PromptLength;
+    private int Prefilled(ScheduledRequest request) => _backend.PrefilledTokens(request.PromptLength);
 
     private static void Release(ScheduledRequest request, RequestState state)
     {

@@ -37,7 +37,7 @@ public readonly record struct DecodeWork(ScheduledRequest Request, int Id, bool 
 
 /// <summary>Some tokens of a prompt.</summary>
 /// <param name="Request">Its sequence ends before them and has room for them.</param>
-/// <param name="Start">Position of the first, a multiple of the backend's chunk.</param>
+/// <param name="Start">Position of the first: a multiple of the backend's chunk, or past what prefill computes in its own way.</param>
 /// <param name="Count">Their number: they end at a multiple of the chunk or with the prompt.</param>
 /// <param name="Samples">Whether the reply's first token is drawn from the last one's logits.</param>
 public readonly record struct PrefillWork(ScheduledRequest Request, int Start, int Count, bool Samples)

@@ -30,18 +30,18 @@ internal sealed class EngineTrace(IEnumerable<KeyValuePair<string, object?>> tag
 
     /// <summary>A step begins.</summary>
     /// <param name="plan">What is computed in it.</param>
-    /// <param name="replyOf">The reply of one of its requests.</param>
+    /// <param name="jobOf">The job of one of its requests.</param>
     /// <returns>The span, to be disposed of at the step's end; null if it has none.</returns>
-    public Activity? Begin(StepPlan plan, Func<ScheduledRequest, EngineReply> replyOf)
+    public Activity? Begin(StepPlan plan, Func<ScheduledRequest, EngineJob> jobOf)
     {
         _steps++;
         if (plan.IsEmpty || !s_source.HasListeners())
             return null;
         _asked.Clear();
         foreach (var work in plan.Decodes)
-            Add(replyOf(work.Request));
+            Add(jobOf(work.Request));
         foreach (var work in plan.Prefills)
-            Add(replyOf(work.Request));
+            Add(jobOf(work.Request));
         if (_asked.Count == 0)
             return null;
         // Of no request's trace: the thread has none, and it must not take one from an earlier step.
@@ -58,9 +58,9 @@ internal sealed class EngineTrace(IEnumerable<KeyValuePair<string, object?>> tag
         return step;
     }
 
-    private void Add(EngineReply reply)
+    private void Add(EngineJob job)
     {
-        if (reply.Trace is { } activity && BitOperations.IsPow2(++reply.Steps) && !_asked.Contains(activity))
+        if (job.Trace is { } activity && BitOperations.IsPow2(++job.Steps) && !_asked.Contains(activity))
             _asked.Add(activity);
     }
 }

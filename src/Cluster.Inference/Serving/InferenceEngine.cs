@@ -29,8 +29,8 @@ public sealed class InferenceEngine : IDisposable
 
     // The gate guards all that follows and the scheduler; it is not held while the backend computes or a token is drawn.
     private readonly object _gate = new();
-    private readonly Dictionary<ScheduledRequest, EngineReply> _replies = [];
-    private readonly List<EngineReply> _cancelled = [];
+    private readonly Dictionary<ScheduledRequest, EngineJob> _jobs = [];
+    private readonly List<EngineJob> _cancelled = [];
     private readonly Dictionary<FinishReason, long> _finished = [];
     private readonly Histogram _queueTime = new(), _firstToken = new(), _interToken = new(), _endToEnd = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -94,26 +94,42 @@ public sealed class InferenceEngine : IDisposable
                 throw new EngineUnavailableException(unavailable.Message, unavailable.InnerException);
             var scheduled = _scheduler.Add(prompt, count, emitted, request.Timeout);
             for (var i = 0; i < count; i++)
-                _replies.Add(scheduled[i], replies[i] = new EngineReply(this, i, states[i], scheduled[i]) { Trace = trace });
+                _jobs.Add(scheduled[i], replies[i] = new EngineReply(this, i, states[i], scheduled[i]) { Trace = trace });
             Monitor.Pulse(_gate);
         }
 
-        if (cancellation.CanBeCanceled)
+        Listen(replies, cancellation);
+        return replies;
+    }
+
+    /// <summary>Takes in a text whose hidden states are wanted.</summary>
+    /// <param name="ids">At least one.</param>
+    /// <param name="timeout">Most time; the engine's own limit if null.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="UserErrorException">There are too few or too many ids, or one is unknown.</exception>
+    /// <exception cref="QueueFullException">Too many requests wait.</exception>
+    /// <exception cref="EngineUnavailableException">The engine has failed or is to end.</exception>
+    public EngineEmbedding Embed(ReadOnlySpan<int> ids, TimeSpan? timeout = null, CancellationToken cancellation = default)
+    {
+        foreach (var id in ids)
         {
-            foreach (var reply in replies)
-            {
-                var registration = cancellation.UnsafeRegister(static reply => ((EngineReply)reply!).Cancel(), reply);
-                lock (_gate)
-                {
-                    if (reply.Finish is null)
-                        reply.Registration = registration;
-                    else
-                        registration.Unregister();
-                }
-            }
+            if (id < 0 || id >= _tokens.Count)
+                throw new UserErrorException($"The text holds the token id {id}.", $"Give ids from 0 to {_tokens.Count - 1}; is this the model's own tokenizer?");
         }
 
-        return replies;
+        EngineEmbedding embedding;
+        var trace = EngineTrace.Asking;
+        lock (_gate)
+        {
+            if (_unavailable is { } unavailable)
+                throw new EngineUnavailableException(unavailable.Message, unavailable.InnerException);
+            var scheduled = _scheduler.Add(ids, timeout: timeout, whole: true)[0];
+            _jobs.Add(scheduled, embedding = new EngineEmbedding(this, scheduled, _backend.Shape.Width) { Trace = trace });
+            Monitor.Pulse(_gate);
+        }
+
+        Listen([embedding], cancellation);
+        return embedding;
     }
 
     /// <summary>What the engine is doing and has done.</summary>
@@ -152,7 +168,7 @@ public sealed class InferenceEngine : IDisposable
         lock (_gate)
         {
             _unavailable ??= new EngineUnavailableException("The engine takes no more requests: it is to end.");
-            if (_replies.Count == 0)
+            if (_jobs.Count == 0)
                 _drained.TrySetResult();
         }
 
@@ -178,15 +194,15 @@ public sealed class InferenceEngine : IDisposable
         _backend.Dispose();
     }
 
-    internal void Cancel(EngineReply reply)
+    internal void Cancel(EngineJob job)
     {
         lock (_gate)
         {
             // The blocks of a running one may be in use until the step ends.
-            if (reply.Request.State == RequestState.Waiting)
-                End(reply, FinishReason.Cancelled);
-            else if (reply.Request.State == RequestState.Running)
-                _cancelled.Add(reply);
+            if (job.Request.State == RequestState.Waiting)
+                End(job, FinishReason.Cancelled);
+            else if (job.Request.State == RequestState.Running)
+                _cancelled.Add(job);
         }
     }
 
@@ -200,7 +216,7 @@ public sealed class InferenceEngine : IDisposable
             lock (_gate)
             {
                 plan = Plan();
-                step = _trace.Begin(plan, request => _replies[request]);
+                step = _trace.Begin(plan, request => _jobs[request]);
             }
 
             using var _ = step;
@@ -208,6 +224,12 @@ public sealed class InferenceEngine : IDisposable
                 Decode(plan.Decodes);
             foreach (var work in plan.Prefills)
             {
+                if (Job(work.Request) is EngineEmbedding embedding)
+                {
+                    Embed(embedding, work);
+                    continue;
+                }
+
                 var logits = _backend.Prefill(work.Request.Sequence!, work.Ids, work.Samples ? LogitRows.Last : LogitRows.None);
                 Computed(work.Request, work.Samples, logits);
             }
@@ -233,7 +255,7 @@ public sealed class InferenceEngine : IDisposable
         {
             lock (_gate)
             {
-                while (!_stopping && _replies.Count == 0)
+                while (!_stopping && _jobs.Count == 0)
                     Monitor.Wait(_gate);
                 if (_stopping)
                     return;
@@ -245,12 +267,12 @@ public sealed class InferenceEngine : IDisposable
 
     private StepPlan Plan()
     {
-        foreach (var reply in _cancelled)
-            End(reply, FinishReason.Cancelled);
+        foreach (var job in _cancelled)
+            End(job, FinishReason.Cancelled);
         _cancelled.Clear();
         var plan = _scheduler.Plan();
         foreach (var request in plan.Expired)
-            End(_replies[request], FinishReason.Deadline);
+            End(_jobs[request], FinishReason.Deadline);
         foreach (var work in plan.Decodes)
             Begin(work.Request);
         foreach (var work in plan.Prefills)
@@ -260,11 +282,55 @@ public sealed class InferenceEngine : IDisposable
 
     private void Begin(ScheduledRequest request)
     {
-        var reply = _replies[request];
-        if (reply.Begun)
+        var job = _jobs[request];
+        if (job.Begun)
             return;
-        reply.Begun = true;
+        job.Begun = true;
         _queueTime.Record(_time.GetElapsedTime(request.Arrived));
+    }
+
+    private EngineJob Job(ScheduledRequest request)
+    {
+        lock (_gate)
+            return _jobs[request];
+    }
+
+    private void Listen(IEnumerable<EngineJob> jobs, CancellationToken cancellation)
+    {
+        if (!cancellation.CanBeCanceled)
+            return;
+        foreach (var job in jobs)
+        {
+            var registration = cancellation.UnsafeRegister(static job => ((EngineJob)job!).Cancel(), job);
+            lock (_gate)
+            {
+                if (job.Finish is null)
+                    job.Registration = registration;
+                else
+                    registration.Unregister();
+            }
+        }
+    }
+
+    private void Embed(EngineEmbedding embedding, PrefillWork work)
+    {
+        if (work.Start == 0)
+            embedding.Reset();
+        for (var ids = work.Ids; !ids.IsEmpty;)
+        {
+            var count = Math.Min(ids.Length, _backend.PrefillChunk - work.Request.Sequence!.Length % _backend.PrefillChunk);
+            embedding.Add(_backend.Hidden(work.Request.Sequence, ids[..count]));
+            ids = ids[count..];
+        }
+
+        lock (_gate)
+        {
+            _scheduler.Computed(work.Request);
+            if (!work.Samples)
+                return;
+            _promptTokens += work.Request.PromptLength;
+            End(embedding, FinishReason.Stop);
+        }
     }
 
     private void Decode(IReadOnlyList<DecodeWork> work)
@@ -286,7 +352,7 @@ public sealed class InferenceEngine : IDisposable
         lock (_gate)
         {
             _scheduler.Computed(request);
-            reply = _replies[request];
+            reply = (EngineReply)_jobs[request];
         }
 
         if (!samples)
@@ -330,22 +396,22 @@ public sealed class InferenceEngine : IDisposable
         reply.LastToken = now;
     }
 
-    private void End(EngineReply reply, FinishReason finish, Exception? error = null)
+    private void End(EngineJob job, FinishReason finish, Exception? error = null)
     {
-        _scheduler.End(reply.Request);
-        if (!_replies.Remove(reply.Request))
+        _scheduler.End(job.Request);
+        if (!_jobs.Remove(job.Request))
             return;
         CollectionsMarshal.GetValueRefOrAddDefault(_finished, finish, out _)++;
         if (finish is FinishReason.Stop or FinishReason.Length or FinishReason.Context)
-            _endToEnd.Record(_time.GetElapsedTime(reply.Request.Arrived));
-        reply.Complete(finish, error);
-        if (_replies.Count == 0 && _unavailable is not null)
+            _endToEnd.Record(_time.GetElapsedTime(job.Request.Arrived));
+        job.Complete(finish, error);
+        if (_jobs.Count == 0 && _unavailable is not null)
             _drained.TrySetResult();
     }
 
     private void EndAll(FinishReason finish, Exception? error)
     {
-        foreach (var reply in _replies.Values.ToArray())
-            End(reply, finish, error);
+        foreach (var job in _jobs.Values.ToArray())
+            End(job, finish, error);
     }
 }

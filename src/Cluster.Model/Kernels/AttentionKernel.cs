@@ -108,6 +108,63 @@ internal sealed unsafe class AttentionKernel : IDisposable
         }
     }
 
+    /// <summary>The keys, rotated, and the values of some rows of qkv, as a cache keeps them.</summary>
+    /// <param name="qkv">The rows, (heads + 2 · kvHeads) · headSize apart.</param>
+    /// <param name="bias">Added to each qkv row, or null.</param>
+    /// <param name="first">Place of the first row in its sequence.</param>
+    /// <param name="tokens">Rows.</param>
+    /// <param name="keys">[tokens, kvHeads · headSize].</param>
+    /// <param name="values">[tokens, kvHeads · headSize].</param>
+    public void KeysAndValues<T>(T* qkv, float* bias, int first, int tokens, float* keys, float* values)
+        where T : unmanaged, IElement<T>
+    {
+        int stride = (_heads + 2 * _kvHeads) * _headSize, width = _kvHeads * _headSize;
+        for (var kvHead = 0; kvHead < _kvHeads; kvHead++)
+        {
+            int key = (_heads + kvHead) * _headSize, value = key + width;
+            LoadRows(qkv + key, Offset(bias, key), stride, _k, tokens, rotate: true, first);
+            LoadRows(qkv + value, Offset(bias, value), stride, _v, tokens, rotate: false);
+            StoreRows(_k, (Fp32*)keys + kvHead * _headSize, width, tokens, rotateBack: false, 1f);
+            StoreRows(_v, (Fp32*)values + kvHead * _headSize, width, tokens, rotateBack: false, 1f);
+        }
+    }
+
+    /// <summary>o = softmax(q·kᵀ/√hd, causal)·v of a sequence's last rows over all of its keys and values.</summary>
+    /// <param name="qkv">The rows, of which the queries are read.</param>
+    /// <param name="bias">Added to each qkv row, or null.</param>
+    /// <param name="keys">[first + tokens, kvHeads · headSize], rotated.</param>
+    /// <param name="values">[first + tokens, kvHeads · headSize].</param>
+    /// <param name="first">Place of the first row in the sequence.</param>
+    /// <param name="tokens">Rows; with <paramref name="first"/> at most the capacity.</param>
+    /// <param name="output">Rows, heads · headSize apart.</param>
+    public void Continue<T>(T* qkv, float* bias, float* keys, float* values, int first, int tokens, T* output)
+        where T : unmanaged, IElement<T>
+    {
+        int stride = (_heads + 2 * _kvHeads) * _headSize, width = _kvHeads * _headSize, group = _heads / _kvHeads;
+        for (var kvHead = 0; kvHead < _kvHeads; kvHead++)
+        {
+            LoadRows((Fp32*)keys + kvHead * _headSize, null, width, _k, first + tokens, rotate: false);
+            LoadRows((Fp32*)values + kvHead * _headSize, null, width, _v, first + tokens, rotate: false);
+            Transpose(_k, _kT, first + tokens);
+            for (var head = kvHead * group; head < (kvHead + 1) * group; head++)
+            {
+                LoadRows(qkv + head * _headSize, Offset(bias, head * _headSize), stride, _q, tokens, rotate: true, first);
+                for (var start = 0; start < tokens; start += Strip)
+                {
+                    int rows = Math.Min(Strip, tokens - start), seen = first + start + rows, columns = (seen + Lanes - 1) / Lanes * Lanes;
+                    Scores(_q + (long)start * _padded, _kT, _scores, columns);
+                    for (var r = 0; r < rows; r++)
+                        Softmax(_scores + r * _capacity, first + start + r + 1, columns);
+                    for (var r = rows; r < Strip; r++)
+                        new Span<float>(_scores + r * _capacity, columns).Clear();
+                    WeightedRows(_scores, _v, _dQ + (long)start * _padded, seen);
+                }
+
+                StoreRows(_dQ, output + head * _headSize, _heads * _headSize, tokens, rotateBack: false, 1f);
+            }
+        }
+    }
+
     /// <summary>
     /// Turns dO into the gradient of qkv (biases included: it is the gradient of the sum). P is computed again from q, k and the
     /// saved log-sum-exp; with D = Σ dO·O per query, dS = P · (dO·Vᵀ − D), dQ = dS·K/√hd, dK = dSᵀ·Q/√hd, dV = Pᵀ·dO.
@@ -180,7 +237,7 @@ internal sealed unsafe class AttentionKernel : IDisposable
     }
 
     /// <summary>Widens one head's columns into rows of the padded head size, adds the bias, rotates.</summary>
-    private void LoadRows<T>(T* source, float* bias, int stride, float* destination, int tokens, bool rotate)
+    private void LoadRows<T>(T* source, float* bias, int stride, float* destination, int tokens, bool rotate, int first = 0)
         where T : unmanaged, IElement<T>
     {
         // A head that is no multiple of 16 wide is read element by element through a stack row: loads must not leave the matrix.
@@ -208,7 +265,7 @@ internal sealed unsafe class AttentionKernel : IDisposable
             }
 
             if (rotate && _cosines != null)
-                Rotate(to, t, 1f);
+                Rotate(to, first + t, 1f);
         }
     }
 

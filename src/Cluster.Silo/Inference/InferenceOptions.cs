@@ -2,6 +2,7 @@ using System.Globalization;
 using Cluster.Core.Errors;
 using Cluster.Inference.Managed;
 using Cluster.Inference.Scheduling;
+using Cluster.Model.Decode;
 using Microsoft.Extensions.Configuration;
 
 namespace Cluster.Silo.Inference;
@@ -14,7 +15,7 @@ public sealed record InferenceOptions
     /// <summary><c>Cluster:RunsPath</c>: the folder whose runs are the models.</summary>
     public string RunsPath { get; init; } = "runs";
 
-    /// <summary>WorkersPerSilo: most workers of one model on a silo, 1–64. Each computes on one thread.</summary>
+    /// <summary>WorkersPerSilo: most workers of one model on a silo, 1–64.</summary>
     public int WorkersPerSilo { get; init; } = 1;
 
     /// <summary>MinWorkers: workers of a model that is asked, 1–1,024.</summary>
@@ -23,7 +24,7 @@ public sealed record InferenceOptions
     /// <summary>MaxWorkers: most workers of a model, at least <see cref="MinWorkers"/> and at most 1,024.</summary>
     public int MaxWorkers { get; init; } = 64;
 
-    /// <summary>MaxEngines: most engines of a silo, all models together, 1–1,024; a model that is being replaced adds one. One per hardware thread by default, for each computes on one.</summary>
+    /// <summary>MaxEngines: most engines of a silo, all models together, 1–1,024; a model that is being replaced adds one. One per hardware thread by default.</summary>
     public int MaxEngines { get; init; } = Math.Max(2, Environment.ProcessorCount);
 
     /// <summary>CacheTokens: tokens that an engine's cache has room for, 0–2³⁰; 0 for 16 sequences of full length.</summary>
@@ -35,11 +36,18 @@ public sealed record InferenceOptions
     /// <summary>MaxWaiting: as <see cref="SchedulerOptions.MaxWaiting"/>, 1–1,000,000.</summary>
     public int MaxWaiting { get; init; } = 256;
 
-    /// <summary>TokenBudget: as <see cref="SchedulerOptions.TokenBudget"/>, at most 65,536 and at least <see cref="MaxRunning"/> and 32 more.</summary>
+    /// <summary>TokenBudget: as <see cref="SchedulerOptions.TokenBudget"/>, at most 65,536 and at least <see cref="MaxRunning"/> and a chunk of a prompt, 128, more.</summary>
     public int TokenBudget { get; init; } = 256;
 
     /// <summary>Precision: fp32 or bf16.</summary>
     public DecodePrecision Precision { get; init; } = DecodePrecision.Fp32;
+
+    /// <summary>Threads: most threads of an engine's managed kernels, 1–256; they change no bit, and an engine takes fewer where the cores are wanted. As
+    /// many as the machine has, 16 at most, by default.</summary>
+    public int Threads { get; init; } = Math.Min(16, Environment.ProcessorCount);
+
+    /// <summary>Backend: auto, managed or torch; see <see cref="DecodeBackendKind"/>.</summary>
+    public DecodeBackendKind Backend { get; init; } = DecodeBackendKind.Auto;
 
     /// <summary>ScaleUpWaiting: a worker is added while more requests than this wait for each that there is, 0–1,000,000.</summary>
     public int ScaleUpWaiting { get; init; } = 4;
@@ -65,6 +73,7 @@ public sealed record InferenceOptions
     {
         var d = new InferenceOptions();
         var minimum = Number(nameof(MinWorkers), d.MinWorkers, 1, 1_024);
+        const int chunk = TorchPrefillDecoder.DefaultChunk;
         var running = Number(nameof(MaxRunning), d.MaxRunning, 1, 4_096);
         return new InferenceOptions
         {
@@ -76,13 +85,21 @@ public sealed record InferenceOptions
             CacheTokens = Number(nameof(CacheTokens), d.CacheTokens, 0, 1 << 30),
             MaxRunning = running,
             MaxWaiting = Number(nameof(MaxWaiting), d.MaxWaiting, 1, 1_000_000),
-            TokenBudget = Number(nameof(TokenBudget), Math.Max(d.TokenBudget, running + 32), running + 32, 65_536),
+            TokenBudget = Number(nameof(TokenBudget), Math.Max(d.TokenBudget, running + chunk), running + chunk, 65_536),
+            Threads = Number(nameof(Threads), d.Threads, 1, 256),
             Precision = configuration[$"{Section}:{nameof(Precision)}"] switch
             {
                 null => d.Precision,
                 "fp32" => DecodePrecision.Fp32,
                 "bf16" => DecodePrecision.Bf16,
                 var other => throw new UserErrorException($"{Section}:{nameof(Precision)} is \"{other}\".", "Give fp32 or bf16."),
+            },
+            Backend = configuration[$"{Section}:{nameof(Backend)}"] switch
+            {
+                null or "auto" => DecodeBackendKind.Auto,
+                "managed" => DecodeBackendKind.Managed,
+                "torch" => DecodeBackendKind.Torch,
+                var other => throw new UserErrorException($"{Section}:{nameof(Backend)} is \"{other}\".", "Give auto, managed or torch."),
             },
             ScaleUpWaiting = Number(nameof(ScaleUpWaiting), d.ScaleUpWaiting, 0, 1_000_000),
             Reply = Seconds("ReplySeconds", d.Reply),

@@ -16,7 +16,7 @@ internal sealed partial class InferencePoolGrain(
     InferenceSilos silos, InferenceOptions options, TimeProvider time, ILogger<InferencePoolGrain> logger) : Grain, IInferencePoolGrain
 {
     private const int MostPrefixes = 65_536;
-    private static readonly TimeSpan s_tick = TimeSpan.FromSeconds(1), s_limit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_tick = TimeSpan.FromSeconds(1), s_limit = TimeSpan.FromSeconds(1), s_loading = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<string, Candidate> _workers = new(StringComparer.Ordinal);
     private readonly PrefixAffinity _affinity = new(MostPrefixes);
@@ -25,7 +25,8 @@ internal sealed partial class InferencePoolGrain(
     private RunSource? _source;
     private (ModelDescription? Model, Refusal? Refusal, long At)? _look;
     private readonly Dictionary<string, string> _told = new(StringComparer.Ordinal);
-    private bool _ticks;
+    private readonly Dictionary<string, long> _woken = new(StringComparer.Ordinal);
+    private bool _ticks, _busy;
 
     private string Name => this.GetPrimaryKeyString();
 
@@ -56,6 +57,7 @@ internal sealed partial class InferencePoolGrain(
             this.RegisterGrainTimer(TickAsync, new GrainTimerCreationOptions(s_tick, s_tick) { Interleave = true, KeepAlive = true });
         }
 
+        _busy = true;
         _affinity.Remember(prefix, key);
         var chosen = Known(key);
         _workers[key] = chosen with { Assigned = chosen.Assigned + 1 };
@@ -147,6 +149,7 @@ internal sealed partial class InferencePoolGrain(
         {
             _workers.Remove(gone);
             _told.Remove(gone);
+            _woken.Remove(gone);
         }
 
         await Task.WhenAll(workers.Select(AskAsync));
@@ -160,8 +163,29 @@ internal sealed partial class InferencePoolGrain(
             }
         }
 
+        await WakeAsync(places);
         await LookAsync(options.Poll);
         await TellAsync();
+    }
+
+    /// <summary>
+    /// While requests come, has the workers that they are to be spread over load the model: one that is not ready would get none as long as
+    /// another is, whether it never had one, gave up its memory, or its silo has just come back.
+    /// </summary>
+    private async Task WakeAsync(List<string> places)
+    {
+        if (!_busy)
+            return;
+        _busy = false;
+        var now = time.GetTimestamp();
+        var asleep = places.Take(_scale.Workers).Where(key => !Known(key).Ready
+            && (!_woken.TryGetValue(key, out var before) || time.GetElapsedTime(before, now) >= s_loading)).ToList();
+        await Task.WhenAll(asleep.Select(key =>
+        {
+            _woken[key] = now;
+            _workers.TryAdd(key, Known(key));
+            return TryAsync(Worker(key).RefreshAsync());
+        }));
     }
 
     private async Task AskAsync(string key)

@@ -25,6 +25,9 @@ internal sealed class InferenceWorkerGrain(LocalWorkers workers) : Grain, IInfer
     }
 
     /// <inheritdoc/>
+    public Task<EmbeddingAnswer> EmbedAsync(EmbeddingRequest request) => Worker.EmbedAsync(request);
+
+    /// <inheritdoc/>
     public Task RefreshAsync()
     {
         Worker.Refresh();

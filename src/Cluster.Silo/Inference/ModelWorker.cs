@@ -31,6 +31,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     private readonly List<ServedEngine> _engines = [];
     private readonly Dictionary<string, ServedReply> _replies = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SubmitAnswer> _accepted = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, EmbeddingWork> _embeddings = new(StringComparer.Ordinal);
     private ServedEngine? _current;
     private Task _loading = Task.CompletedTask;
     private (string? Weights, Refusal Refusal, long At)? _failure;
@@ -59,38 +60,50 @@ internal sealed partial class ModelWorker : IAsyncDisposable
     /// <summary>As <see cref="IInferenceWorkerGrain.SubmitAsync"/>.</summary>
     public async Task<SubmitAnswer> SubmitAsync(GenerationRequest request)
     {
-        Volatile.Write(ref _asked, _time.GetTimestamp());
-        if (_served is null)
-            return Refused(new Refusal(RefusalKind.UnknownModel, "model", $"There is no model called \"{Model}\"."));
-        ServedEngine? engine;
-        Task loading;
         lock (_gate)
         {
-            if (_stopped)
-                return Refused(new Refusal(RefusalKind.Unavailable, null, "The worker is to end."));
-            if (_accepted.TryGetValue(request.Id, out var before))
+            if (_accepted.TryGetValue(request.Id, out var before) && !_stopped)
                 return before;
-            engine = Find(request.Weights);
-            if (engine is null && FailureOf(request.Weights) is { } refusal)
-                return Refused(refusal);
-            if (engine is null && _loading.IsCompleted)
-                _loading = Task.Run(() => Load(request.Weights, replaces: false));
-            loading = _loading;
         }
 
+        var (engine, refusal) = await EngineAsync(request.Weights);
+        if (refusal is not null)
+            return Refused(refusal);
         if (engine is null)
+            return new SubmitAnswer(SubmitState.Loading, [], 0, null, null);
+        // A long text takes its time to become tokens, and the grain has others to answer.
+        return await Task.Run(() => Begin(request, engine));
+    }
+
+    /// <summary>As <see cref="IInferenceWorkerGrain.EmbedAsync"/>.</summary>
+    public async Task<EmbeddingAnswer> EmbedAsync(EmbeddingRequest request)
+    {
+        EmbeddingWork? work;
+        lock (_gate)
+            _embeddings.TryGetValue(request.Id, out work);
+        if (work is null)
         {
-            await Task.WhenAny(loading, Task.Delay(s_wait));
+            var (engine, refusal) = await EngineAsync(null);
+            if (refusal is not null)
+                return new EmbeddingAnswer(EmbeddingState.Refused, [], 0, refusal);
+            if (engine is null)
+                return new EmbeddingAnswer(EmbeddingState.Loading, [], 0, null);
             lock (_gate)
             {
-                engine = Find(request.Weights);
-                if (engine is null)
-                    return FailureOf(request.Weights) is { } refusal ? Refused(refusal) : new SubmitAnswer(SubmitState.Loading, [], 0, null, null);
+                if (_stopped || !_engines.Contains(engine))
+                    return new EmbeddingAnswer(EmbeddingState.Refused, [], 0, new Refusal(RefusalKind.Unavailable, null, "The engine has just ended."));
+                if (!_embeddings.TryGetValue(request.Id, out work))
+                {
+                    engine.Replies++;
+                    _embeddings.Add(request.Id, work = new EmbeddingWork(_time));
+                    work.Answer = Task.Run(() => EmbedAsync(request, engine, work.Stop.Token));
+                }
             }
         }
 
-        // A long text takes its time to become tokens, and the grain has others to answer.
-        return await Task.Run(() => Begin(request, engine));
+        work.Touch();
+        await Task.WhenAny(work.Answer, Task.Delay(s_wait));
+        return work.Answer.IsCompleted ? await work.Answer : new EmbeddingAnswer(EmbeddingState.Running, [], 0, null);
     }
 
     /// <summary>As <see cref="IInferenceWorkerGrain.ReadAsync"/>.</summary>
@@ -108,13 +121,16 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         foreach (var name in replies)
         {
             ServedReply? found;
+            EmbeddingWork? work;
             lock (_gate)
             {
+                _embeddings.Remove(name, out work);
                 _replies.Remove(name, out found);
                 _accepted.Remove(name[..Math.Max(0, name.LastIndexOf('/'))]);
             }
 
             found?.Cancel();
+            work?.Stop.Cancel();
         }
     }
 
@@ -158,6 +174,10 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         if (unread.Count(reply => !reply.Ended.IsCompleted) is > 0 and var count)
             LogUnread(Model, count, _options.Unread.TotalSeconds);
         Cancel(unread.Select(reply => reply.Name));
+        string[] forgotten;
+        lock (_gate)
+            forgotten = [.. _embeddings.Where(work => work.Value.Unread >= _options.Unread).Select(work => work.Key)];
+        Cancel(forgotten);
         DisposeOf(engine => engine.Replies == 0 && (idle || engine != _current || engine.Engine.Snapshot().Unavailable is not null));
     }
 
@@ -176,6 +196,10 @@ internal sealed partial class ModelWorker : IAsyncDisposable
 
         foreach (var reply in replies)
             reply.Lose();
+        string[] embeddings;
+        lock (_gate)
+            embeddings = [.. _embeddings.Keys];
+        Cancel(embeddings);
     }
 
     /// <inheritdoc/>
@@ -187,6 +211,56 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             loading = _loading;
         await loading;
         DisposeOf(_ => true);
+    }
+
+    /// <summary>The engine with such weights, the newest if none are named; loads them if there is none. Neither of the two: it is not loaded yet.</summary>
+    private async Task<(ServedEngine? Engine, Refusal? Refusal)> EngineAsync(string? weights)
+    {
+        Volatile.Write(ref _asked, _time.GetTimestamp());
+        if (_served is null)
+            return (null, new Refusal(RefusalKind.UnknownModel, "model", $"There is no model called \"{Model}\"."));
+        Task loading;
+        lock (_gate)
+        {
+            if (_stopped)
+                return (null, new Refusal(RefusalKind.Unavailable, null, "The worker is to end."));
+            if (Find(weights) is { } engine)
+                return (engine, null);
+            if (FailureOf(weights) is { } refusal)
+                return (null, refusal);
+            if (_loading.IsCompleted)
+                _loading = Task.Run(() => Load(weights, replaces: false));
+            loading = _loading;
+        }
+
+        await Task.WhenAny(loading, Task.Delay(s_wait));
+        lock (_gate)
+            return Find(weights) is { } engine ? (engine, null) : (null, FailureOf(weights));
+    }
+
+    private async Task<EmbeddingAnswer> EmbedAsync(EmbeddingRequest request, ServedEngine served, CancellationToken cancellation)
+    {
+        try
+        {
+            var texts = ServedEmbeddings.Tokenize(request, served.Source);
+            var vectors = await ServedEmbeddings.ComputeAsync(request, texts, served.Engine, cancellation);
+            return new EmbeddingAnswer(EmbeddingState.Done, vectors, texts.Sum(text => text.Length), null);
+        }
+        catch (InferenceException refused)
+        {
+            return new EmbeddingAnswer(EmbeddingState.Refused, [], 0, refused.Refusal);
+        }
+        catch (Exception error)
+        {
+            LogUnavailable(Model, error);
+            return new EmbeddingAnswer(EmbeddingState.Refused, [], 0, new Refusal(RefusalKind.Unavailable, null, "The model failed and is loaded anew. Try again later."));
+        }
+        finally
+        {
+            lock (_gate)
+                served.Replies--;
+            Retire(served);
+        }
     }
 
     private SubmitAnswer Begin(GenerationRequest request, ServedEngine served)
@@ -347,7 +421,7 @@ internal sealed partial class ModelWorker : IAsyncDisposable
             ServedEngine loaded;
             try
             {
-                var decoder = source.Decoder(found, _options.Precision, _options.CacheTokens);
+                var decoder = source.Decoder(found, _options.Precision, _options.CacheTokens, _options.Backend, _options.Threads);
                 try
                 {
                     loaded = new ServedEngine(source, found, new InferenceEngine(decoder, new TokenizerText(source.Tokenizer), _options.Scheduler, _time)
@@ -412,6 +486,20 @@ internal sealed partial class ModelWorker : IAsyncDisposable
         : _engines.Find(engine => engine.Weights == weights && engine.Engine.Snapshot().Unavailable is null);
 
     private static SubmitAnswer Refused(Refusal refusal) => new(SubmitState.Refused, [], 0, null, refusal);
+
+    /// <summary>Texts on their way to be vectors, kept until whoever asked has had the time to hear of it.</summary>
+    private sealed class EmbeddingWork(TimeProvider time)
+    {
+        private long _read = time.GetTimestamp();
+
+        public CancellationTokenSource Stop { get; } = new();
+
+        public Task<EmbeddingAnswer> Answer { get; set; } = null!;
+
+        public TimeSpan Unread => time.GetElapsedTime(Volatile.Read(ref _read));
+
+        public void Touch() => Volatile.Write(ref _read, time.GetTimestamp());
+    }
 
     [LoggerMessage(LogLevel.Information, "The model {Model} answers with the weights of {Stage} step {Step} ({Weights})")]
     private partial void LogLoaded(string model, string stage, long step, string weights);

@@ -3,6 +3,7 @@ using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Dialogues;
 using Cluster.Data.Tokens;
+using Cluster.Inference.Backends;
 using Cluster.Inference.Generation;
 using Cluster.Inference.Managed;
 using Cluster.Inference.Sampling;
@@ -15,7 +16,7 @@ namespace Cluster.Silo.Inference;
 public sealed class RunModel : IDisposable
 {
     private readonly RunSource _source;
-    private readonly ManagedDecoder _decoder;
+    private readonly IDecodeBackend _decoder;
     private readonly Generator _generator;
 
     private RunModel(RunSource source, RunWeights weights, DecodePrecision precision)
@@ -57,6 +58,14 @@ public sealed class RunModel : IDisposable
     public ReplyStream Reply(IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellation = default) =>
         Write(_source.Chat.Render(messages, options.MaxTokens), options, cancellation);
 
+    /// <summary>Goes on from a text, as often as the options say; see <see cref="Generator.GenerateChoices"/>.</summary>
+    public IEnumerable<ReplyStream> WriteChoices(string prompt, GenerationOptions options, CancellationToken cancellation = default) =>
+        Choices([Tokenizer.Special.BeginOfText, .. Tokenizer.Encode(prompt)], options, cancellation);
+
+    /// <summary>Answers a conversation, as often as the options say.</summary>
+    public IEnumerable<ReplyStream> ReplyChoices(IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellation = default) =>
+        Choices(_source.Chat.Render(messages, options.MaxTokens), options, cancellation);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -65,5 +74,10 @@ public sealed class RunModel : IDisposable
     }
 
     private ReplyStream Write(int[] prompt, GenerationOptions options, CancellationToken cancellation) =>
-        _generator.Generate(prompt, options with { StopTokens = [.. options.StopTokens, Tokenizer.Special.EndOfText] }, 0, cancellation);
+        _generator.Generate(prompt, Ended(options), 0, cancellation);
+
+    private IEnumerable<ReplyStream> Choices(int[] prompt, GenerationOptions options, CancellationToken cancellation) =>
+        _generator.GenerateChoices(prompt, Ended(options), 0, cancellation);
+
+    private GenerationOptions Ended(GenerationOptions options) => options with { StopTokens = [.. options.StopTokens, Tokenizer.Special.EndOfText] };
 }

@@ -5,8 +5,10 @@ using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Tokens;
+using Cluster.Inference.Backends;
 using Cluster.Inference.Managed;
 using Cluster.Inference.Quantization;
+using Cluster.Model.Decode;
 
 namespace Cluster.Silo.Inference;
 
@@ -81,19 +83,22 @@ public sealed class RunSource
     /// <summary>The model with some weights; the caller's to dispose of.</summary>
     /// <param name="weights">Of this source.</param>
     /// <param name="precision">How a checkpoint's weights are stored; a quantised model's are as they are.</param>
-    /// <param name="cacheTokens">As for <see cref="ManagedDecoder"/>.</param>
+    /// <param name="cacheTokens">As for <see cref="DecodeBackends.Create"/>.</param>
+    /// <param name="backend">What is to compute a checkpoint's weights; a quantised model has managed kernels only.</param>
+    /// <param name="threads">Most threads of managed kernels.</param>
     /// <exception cref="UserErrorException">The files do not fit together, or are damaged.</exception>
-    public ManagedDecoder Decoder(RunWeights weights, DecodePrecision precision, int cacheTokens = 0)
+    public IDecodeBackend Decoder(
+        RunWeights weights, DecodePrecision precision, int cacheTokens = 0, DecodeBackendKind backend = DecodeBackendKind.Auto, int threads = 1)
     {
         if (Quantized is null)
-            return Decoder(CheckpointStore.Open(weights.Path), precision, cacheTokens);
+            return Decoder(CheckpointStore.Open(weights.Path), precision, cacheTokens, backend, threads);
         var path = Folder.Quantized(Quantized);
         var manifest = QuantizedModelFolder.ReadManifest(path);
         if (manifest.File.Sha256 != weights.Sha256)
             throw new UserErrorException($"The quantised model {path} was replaced.", "Ask again.");
         if (manifest.RecipeSha256 != RecipeJson.Hash(Recipe))
             throw new UserErrorException($"The quantised model {path} is of another recipe than the run's.", "Quantise the run again: `cluster model quantize`.");
-        return new ManagedDecoder(QuantizedModelFolder.Load(path, manifest), cacheTokens);
+        return new ManagedDecoder(QuantizedModelFolder.Load(path, manifest), cacheTokens, threads);
     }
 
     /// <summary>The checkpoint with just these weights; null where it was deleted.</summary>
@@ -104,14 +109,17 @@ public sealed class RunSource
     /// <summary>The model with a checkpoint's weights; the caller's to dispose of.</summary>
     /// <param name="checkpoint">Of this run.</param>
     /// <param name="precision">How weights are stored.</param>
-    /// <param name="cacheTokens">As for <see cref="ManagedDecoder"/>.</param>
+    /// <param name="cacheTokens">As for <see cref="DecodeBackends.Create"/>.</param>
+    /// <param name="backend">What is to compute it.</param>
+    /// <param name="threads">Most threads of managed kernels.</param>
     /// <exception cref="UserErrorException">The files do not fit together, or are damaged.</exception>
-    public ManagedDecoder Decoder(SavedCheckpoint checkpoint, DecodePrecision precision, int cacheTokens = 0)
+    public IDecodeBackend Decoder(
+        SavedCheckpoint checkpoint, DecodePrecision precision, int cacheTokens = 0, DecodeBackendKind backend = DecodeBackendKind.Auto, int threads = 1)
     {
         var layout = new ParameterLayout(Recipe.Model);
         var parameters = new float[layout.TotalCount];
         CheckpointStore.Load(checkpoint, layout, parameters, [], []);
-        return new ManagedDecoder(layout, parameters, precision, cacheTokens);
+        return DecodeBackends.Create(backend, layout, parameters, precision, cacheTokens, threads);
     }
 
     private static RunWeights Of(string path, QuantizedManifest manifest) => new(manifest.Stage, manifest.Step, manifest.File.Sha256, path);

@@ -47,6 +47,52 @@ public class GeneratorTests
         Assert.NotEqual(one.Ids, generator.Complete([1, 2], options, request: 1).Ids);
     }
 
+    [Theory]
+    [InlineData(5)]
+    [InlineData(40)] // more than a chunk
+    public void GenerateChoices_EachAsAlone_PromptIsComputedOnce(int length)
+    {
+        using var backend = new TraceBackend(blocks: 32, blockTokens: 4, chunk: 32, context: 96, prefillEqualsDecode: false);
+        using var generator = new Generator(backend, new Words(24));
+        var options = new GenerationOptions { MaxTokens = 9, Temperature = 1.5, Seed = 3, Choices = 3 };
+        var prompt = TestModels.Ids(length, 24);
+        List<int[]> replies = [];
+        foreach (var stream in generator.GenerateChoices(prompt, options, request: 5))
+        {
+            Assert.Equal(9, stream.Count());
+            replies.Add(stream.Ids.ToArray());
+        }
+
+        Assert.Equal(length + 3 * 8, backend.Computed);
+        Assert.Equal(backend.Cache.Count, backend.Cache.Free);
+        Assert.Equal(3, replies.Select(ids => string.Join(' ', ids)).Distinct().Count());
+        for (var i = 0; i < 3; i++)
+            Assert.Equal(generator.Complete(prompt, options.OfChoice(i, 5), request: 5).Ids, replies[i]);
+        Assert.Equal("n is 3 where one reply is written.", Assert.Throws<UserErrorException>(() => generator.Generate(prompt, options)).What);
+    }
+
+    [Fact]
+    public void GenerateChoices_CalledOffBetween_LaterOnesAreEmpty()
+    {
+        using var backend = new TraceBackend(blocks: 32, blockTokens: 4, chunk: 8, context: 96, prefillEqualsDecode: true);
+        using var generator = new Generator(backend, new Words(24));
+        using var stop = new CancellationTokenSource();
+        List<int> lengths = [];
+        foreach (var stream in generator.GenerateChoices([1, 2, 3], new GenerationOptions { MaxTokens = 9, Choices = 3 }, 0, stop.Token))
+        {
+            foreach (var _ in stream)
+            {
+                if (lengths.Count == 1 && stream.Ids.Length == 4)
+                    stop.Cancel();
+            }
+
+            lengths.Add(stream.Ids.Length);
+        }
+
+        Assert.Equal([9, 4, 0], lengths);
+        Assert.Equal(backend.Cache.Count, backend.Cache.Free);
+    }
+
     [Fact]
     public void Complete_ContinuedFromItsOwnTokens_SameReply()
     {
@@ -203,6 +249,8 @@ public class GeneratorTests
             _logits[script[sequence.Length - 1]] = 1;
             return _logits;
         }
+
+        public ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids) => throw new NotSupportedException();
 
         public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids) => Prefill(sequences[0], ids);
 

@@ -26,7 +26,7 @@ public class SchedulerTests
         {
             int blockTokens = 1 << Below(4), chunk = 1 << Below(4), context = 24 + Below(24);
             var blocks = (context + blockTokens - 1) / blockTokens * (1 + Below(3)) + Below(4);
-            using var backend = new TraceBackend(blocks, blockTokens, chunk, context, prefillEqualsDecode);
+            using var backend = new TraceBackend(blocks, blockTokens, chunk, context, prefillEqualsDecode) { Tails = round % 2 == 0 };
             var options = new SchedulerOptions { MaxRunning = 1 + Below(8), MaxWaiting = 16 + Below(8), PrefixSharing = Below(5) != 0 };
             options = options with { TokenBudget = options.MaxRunning + chunk + Below(20) };
             var time = new ManualTime();
@@ -109,7 +109,8 @@ public class SchedulerTests
                 Assert.All(waiting, r => Assert.Null(r.Sequence));
                 foreach (var (request, start, count, samples) in plan.Prefills)
                 {
-                    Assert.Equal((request.Sequence!.Length, 0), (start, start % chunk));
+                    Assert.Equal(request.Sequence!.Length, start);
+                    Assert.True(start % chunk == 0 || start >= backend.PrefilledTokens(request.PromptLength));
                     Assert.True((start + count) % chunk == 0 || start + count == request.PromptLength);
                     Assert.Equal(start + count == request.Ids.Length, samples);
                     Assert.Equal(0, request.Sequence.Missing(count));
@@ -188,15 +189,19 @@ public class SchedulerTests
         scheduler.End(next);
     }
 
-    [Fact]
-    public void Plan_WholePromptIsCached_LastChunkIsComputed()
+    [Theory]
+    [InlineData(16, false, false, 8)] // the last chunk
+    [InlineData(16, true, false, 12)] // the last block
+    [InlineData(22, false, true, 20)] // the last block, after two whole chunks
+    [InlineData(22, false, false, 16)]
+    public void Plan_WholePromptIsCached_OnlyWhatMustBeIsComputed(int length, bool prefillEqualsDecode, bool tails, int start)
     {
-        using var backend = new TraceBackend(blocks: 32, blockTokens: 4, chunk: 8, context: 64, prefillEqualsDecode: true);
+        using var backend = new TraceBackend(blocks: 32, blockTokens: 4, chunk: 8, context: 64, prefillEqualsDecode) { Tails = tails };
         var scheduler = new Scheduler(backend, new SchedulerOptions { MaxRunning = 2, TokenBudget = 64 });
-        int[] prompt = [.. Enumerable.Range(0, 16)];
+        int[] prompt = [.. Enumerable.Range(0, length)];
         Reply(scheduler, prompt, tokens: 1);
         scheduler.Add(prompt);
-        Assert.Equal((8, 8), (scheduler.Plan().Prefills.Single().Start, scheduler.PrefixHitTokens));
+        Assert.Equal((start, start), (scheduler.Plan().Prefills.Single().Start, scheduler.PrefixHitTokens));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Cluster.Core.Models;
 using Cluster.Core.Randomness;
 using Cluster.Inference.Backends;
 using Cluster.Inference.Generation;
@@ -40,12 +41,30 @@ public class InvarianceTests
         Assert.True(seen.Preemptions > 10 && seen.PrefixHits > 100, $"{seen.Preemptions} preemptions, {seen.PrefixHits} hits");
     }
 
+    // Their prefill is not their decode: generated tokens must come back from blocks or be replayed.
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void TraceBackend_AnyCompanyPoolBudgetOrPrefix_SameBits(bool prefillEqualsDecode)
+    [InlineData("products", Precision.Bf16)]
+    [InlineData("products", Precision.Fp32)]
+    [InlineData("tensors", Precision.Bf16)]
+    public void TorchBackends_AnyCompanyPoolBudgetOrPrefix_SameBits(string backend, Precision precision)
     {
-        IDecodeBackend Make(int cacheTokens) => new TraceBackend((cacheTokens == 0 ? 16 * 64 : cacheTokens) / 4, 4, 8, 64, prefillEqualsDecode);
+        const int context = 192;
+        IDecodeBackend Make(int cacheTokens) =>
+            Backends.TorchBackendsTests.Make(backend, TestModels.ShapeOf("everything") with { Context = context }, precision, cacheTokens);
+        using (var one = Make(0))
+            Assert.False(one.PrefillEqualsDecode);
+        var seen = CheckInvariance(Make, context, Vocabulary, Requests(12, context, Vocabulary));
+        Assert.True(seen.Preemptions > 5 && seen.PrefixHits > 100, $"{seen.Preemptions} preemptions, {seen.PrefixHits} hits");
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    public void TraceBackend_AnyCompanyPoolBudgetOrPrefix_SameBits(bool prefillEqualsDecode, bool tails)
+    {
+        IDecodeBackend Make(int cacheTokens) =>
+            new TraceBackend((cacheTokens == 0 ? 16 * 64 : cacheTokens) / 4, 4, 8, 64, prefillEqualsDecode) { Tails = tails };
         var seen = CheckInvariance(Make, 64, 24, Requests(16, 64, 24));
         Assert.True(seen.Preemptions > 10 && seen.PrefixHits > 100, $"{seen.Preemptions} preemptions, {seen.PrefixHits} hits");
     }
@@ -60,9 +79,10 @@ public class InvarianceTests
 
     /// <summary>Random traffic, arrivals at random steps and cancellations on a small pool: each reply is the one it would be alone.</summary>
     [Theory]
-    [InlineData(1, true)]
-    [InlineData(2, false)]
-    public void RandomTraffic_EachReplyAsAlone(ulong seed, bool prefillEqualsDecode)
+    [InlineData(1, true, false)]
+    [InlineData(2, false, false)]
+    [InlineData(3, false, true)]
+    public void RandomTraffic_EachReplyAsAlone(ulong seed, bool prefillEqualsDecode, bool tails)
     {
         var random = new CounterRandom(seed, RandomPurpose.Synthetic, 3);
         ulong drawn = 0;
@@ -72,7 +92,7 @@ public class InvarianceTests
         for (var round = 0; round < 40; round++)
         {
             int blockTokens = 1 << Below(4), chunk = 1 << Below(4);
-            TraceBackend Make(int sequences) => new(sequences * 48 / blockTokens + 3, blockTokens, chunk, 48, prefillEqualsDecode);
+            TraceBackend Make(int sequences) => new(sequences * 48 / blockTokens + 3, blockTokens, chunk, 48, prefillEqualsDecode) { Tails = tails };
             var options = new SchedulerOptions { MaxRunning = 1 + Below(8), TokenBudget = 8 + chunk + Below(30) };
             using var engine = Engine(Make(1 + Below(3)), options, 24);
             using var alone = Engine(Make(1), new SchedulerOptions { MaxRunning = 1, TokenBudget = 1 + chunk, PrefixSharing = false }, 24);
@@ -168,7 +188,9 @@ public class InvarianceTests
     /// <summary>The replies alone, and then in ways that must not matter. Returns what was met on the way.</summary>
     private static (long Preemptions, long PrefixHits) CheckInvariance(Func<int, IDecodeBackend> make, int context, int vocabulary, InferenceRequest[] requests)
     {
-        var chunk = make(0).PrefillChunk;
+        int chunk;
+        using (var one = make(0))
+            chunk = one.PrefillChunk;
         GeneratedToken[][] alone = [.. requests.Select(request =>
         {
             using var engine = Engine(make(0), Plenty with { PrefixSharing = false }, vocabulary);

@@ -48,6 +48,33 @@ public sealed class InferencePoolTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pool_TwoWorkersWanted_OneThatHadNoRequestIsLoadedTooAndAgainAfterItsSilosReturn()
+    {
+        TinyRun.Write(_root, "tiny");
+        await using var silos = new SiloHosts(_root, new Dictionary<string, string?> { ["Cluster:Inference:MinWorkers"] = "2" });
+        await silos.StartAsync("a", "data");
+        await silos.StartAsync("b", "inference");
+        await silos.StartAsync("c", "inference");
+        var client = new InferenceClient(silos.Grains);
+        await BothAsync();
+        await silos.KillAsync("c");
+        await silos.StartAsync("c", "inference");
+        await BothAsync();
+
+        // One request after the other goes where the one before went, until both can answer.
+        async Task BothAsync()
+        {
+            while (true)
+            {
+                await ReadAllAsync(client, "tiny", Request(Guid.NewGuid().ToString()) with { Settings = Settings with { MaxTokens = 1 } });
+                var workers = await silos.Grains.GetGrain<IInferencePoolGrain>("tiny").GetWorkersAsync();
+                if (workers.Count == 2 && workers.All(worker => worker.Load is { Ready: true }))
+                    return;
+            }
+        }
+    }
+
+    [Fact]
     public async Task Pool_OneSilo_ModelsByNameTokensAndHotSwap()
     {
         var old = TinyRun.Write(_root, "tiny", step: 1);

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Cluster.Silo.Tests.Inference;
 
 /// <summary>Silos in this process, each configured as its own process would be.</summary>
-internal sealed class SiloHosts(string runs) : IAsyncDisposable
+internal sealed class SiloHosts(string runs, IReadOnlyDictionary<string, string?>? settings = null) : IAsyncDisposable
 {
     private readonly Dictionary<string, IHost> _hosts = new(StringComparer.Ordinal);
     private int _primaryPort;
@@ -26,6 +26,7 @@ internal sealed class SiloHosts(string runs) : IAsyncDisposable
         var port = FreePort();
         if (_primaryPort == 0)
             _primaryPort = port;
+        builder.Configuration.AddInMemoryCollection(settings ?? new Dictionary<string, string?>());
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["Cluster:SiloName"] = name,

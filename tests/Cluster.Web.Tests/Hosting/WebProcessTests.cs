@@ -12,7 +12,7 @@ public class WebProcessTests(LiveCluster cluster)
     public async Task Create_GatewayOfASilo_ServesThatClustersRuns()
     {
         await cluster.ReportAsync("through the gateway");
-        await using var app = WebProcess.Create(Arguments(LiveCluster.FreePort(), cluster.GatewayPort), out var address);
+        await using var app = WebProcess.Create(Arguments(WebHost.FreePort(), cluster.GatewayPort), out var address);
         await app.StartAsync();
         using var http = new HttpClient { BaseAddress = address };
 
@@ -24,7 +24,7 @@ public class WebProcessTests(LiveCluster cluster)
     [Fact]
     public async Task Create_NoSilo_PageAndLivenessButNotReady()
     {
-        await using var app = WebProcess.Create(Arguments(LiveCluster.FreePort(), LiveCluster.FreePort()), out var address);
+        await using var app = WebProcess.Create(Arguments(WebHost.FreePort(), WebHost.FreePort()), out var address);
         using var end = new CancellationTokenSource();
         var start = app.StartAsync(end.Token); // ends when a silo answers: never
         using var http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync }) { BaseAddress = address };

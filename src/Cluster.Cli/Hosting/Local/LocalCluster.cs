@@ -34,6 +34,9 @@ public sealed record LocalClusterOptions
 
     /// <summary>Chooses a silo's ports.</summary>
     internal Func<int> ChoosePort { get; init; } = Ports.Free;
+
+    /// <summary>Configuration that silos and page get besides what tells them of the cluster, as <c>Cluster:Inference:Precision</c>.</summary>
+    public IReadOnlyDictionary<string, string?> Settings { get; init; } = new Dictionary<string, string?>();
 }
 
 /// <summary>
@@ -323,6 +326,8 @@ public sealed class LocalCluster : IAsyncDisposable
         string name, IReadOnlyList<string> arguments, Dictionary<string, string?> contract, int port, int? gateway)
     {
         var log = _folder.Log(name);
+        foreach (var (key, value) in _options.Settings)
+            contract[key] = value;
         var child = ChildProcess.Start(name, arguments, ClusterContract.AsEnvironment(contract), log, line => _say(name, line));
         return (new LocalProcess
         {

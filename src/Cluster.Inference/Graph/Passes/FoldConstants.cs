@@ -2,7 +2,7 @@ namespace Cluster.Inference.Graph.Passes;
 
 /// <summary>
 /// What is known before the first token is computed before it. The embedding's scale goes into the table; positions become rows of a
-/// table; a norm's gain goes into the columns of the products behind it and its bias, through them, into theirs; what scores are
+/// table; a block's norm's gain goes into the columns of the products behind it and its bias, through them, into theirs; what scores are
 /// multiplied by goes into the queries' product, which rotation commutes with. Each is exact but for one rounding of each weight.
 /// </summary>
 internal static class FoldConstants
@@ -46,6 +46,9 @@ internal static class FoldConstants
         var bias = editor.OnlyReader(gain.Name) is { Op: GraphOp.Bias } only ? only : null;
         var end = bias ?? gain;
         var products = editor.Readers(end.Name);
+        // What enters the head is shown as the model's hidden state, and comes from elsewhere where another program computes a prompt.
+        if (products.Any(reader => reader.Name == editor.Output))
+            return;
         if (products.Any(reader => reader.Op != GraphOp.Product || reader.Bias is not null || reader.Activation != ProductActivation.None))
             return;
         foreach (var product in products)

@@ -13,6 +13,9 @@ internal sealed class GraphEditor
 
     public GraphEditor(ModelGraph graph) => (_graph, _nodes, _output) = (graph, [.. graph.Nodes], graph.Output);
 
+    /// <summary>The value that is the logits.</summary>
+    public string Output => _output;
+
     /// <summary>The nodes that the output depends on, as they are now, in order.</summary>
     public IReadOnlyList<GraphNode> Live() => [.. _nodes.Where(node => LiveNames().Contains(node.Name))];
 

@@ -78,6 +78,25 @@ internal sealed record CompletionBody : SamplingFields
     public int? BestOf { get; init; }
 }
 
+internal sealed record EmbeddingsBody
+{
+    public string? Model { get; init; }
+
+    /// <summary>A string, a list of them, a list of ids or a list of such lists.</summary>
+    public JsonElement Input { get; init; }
+
+    public string? EncodingFormat { get; init; }
+
+    public int? Dimensions { get; init; }
+}
+
+/// <typeparam name="T">float[], or string where values are sent as base64.</typeparam>
+internal sealed record EmbeddingList<T>(string Object, IReadOnlyList<EmbeddingEntry<T>> Data, string Model, EmbeddingUsage Usage);
+
+internal sealed record EmbeddingEntry<T>(string Object, int Index, T Embedding);
+
+internal sealed record EmbeddingUsage(int PromptTokens, int TotalTokens);
+
 internal sealed record TokenizeBody
 {
     public string? Model { get; init; }
@@ -141,6 +160,9 @@ internal sealed record CompletionLogprobs(
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(ChatBody))]
 [JsonSerializable(typeof(CompletionBody))]
+[JsonSerializable(typeof(EmbeddingsBody))]
+[JsonSerializable(typeof(EmbeddingList<float[]>), TypeInfoPropertyName = "EmbeddingFloats")]
+[JsonSerializable(typeof(EmbeddingList<string>), TypeInfoPropertyName = "EmbeddingTexts")]
 [JsonSerializable(typeof(TokenizeBody))]
 [JsonSerializable(typeof(DetokenizeBody))]
 [JsonSerializable(typeof(TokenizeAnswer))]

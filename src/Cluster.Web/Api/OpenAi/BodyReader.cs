@@ -41,6 +41,8 @@ internal static class BodyReader
         ["echo"] = Truth,
         ["suffix"] = Text,
         ["add_special_tokens"] = Truth,
+        ["encoding_format"] = Text,
+        ["dimensions"] = Whole,
     };
 
     /// <summary>Reads a body.</summary>

@@ -1,4 +1,5 @@
 // OpenAI's API over the inference pool. Enters: HTTP. Leaves: HTTP. Does not know: workers, where replies are written, token ids' meaning.
+using System.Buffers.Binary;
 using System.Net;
 using Cluster.Contracts.Inference;
 using Microsoft.AspNetCore.Builder;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Cluster.Web.Api.OpenAi;
 
 /// <summary>
-/// /v1/chat/completions, /v1/completions, /v1/models as OpenAI has them, /tokenize and /detokenize as vLLM has them. Errors are OpenAI's:
+/// /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models as OpenAI has them, /tokenize and /detokenize as vLLM has them. Errors are OpenAI's:
 /// 400 names field and limit, 401 asks for a key, 404 an unknown model, 413 a body too large, 429 with Retry-After, 503 no worker.
 /// A client that goes away ends its replies.
 /// </summary>
@@ -25,6 +26,7 @@ internal static class OpenAiEndpoints
         var api = routes.MapGroup("").AddEndpointFilter(AnswerAsync).RequireRateLimiting(RatePolicy);
         api.MapPost("/v1/chat/completions", ChatAsync);
         api.MapPost("/v1/completions", CompleteAsync);
+        api.MapPost("/v1/embeddings", EmbedAsync);
         api.MapGet("/v1/models", ModelsAsync);
         api.MapGet("/v1/models/{model}", ModelAsync);
         api.MapPost("/tokenize", TokenizeAsync);
@@ -53,6 +55,30 @@ internal static class OpenAiEndpoints
             var form = new CompletionForm(id, model, time.GetUtcNow().ToUnixTimeSeconds(), replies.Fingerprint, body.Logprobs is not null);
             return body.Stream == true ? StreamAsync(context, form, replies, body, cancellation) : WholeAsync(context, form, replies, cancellation);
         });
+    }
+
+    private static async Task EmbedAsync(HttpContext context, InferenceClient client, ApiOptions options)
+    {
+        var body = await BodyReader.ReadAsync(context, ApiJson.Default.EmbeddingsBody, options);
+        var model = RequestMapping.Model(body.Model);
+        var answer = await client.EmbedAsync(model, RequestMapping.Of(body, $"embd-{Guid.NewGuid():n}"), context.RequestAborted);
+        context.RequestServices.GetRequiredService<VllmMetricsPage>().Asked(model);
+        if (body.EncodingFormat == "base64")
+            await WriteAsync(context, List(answer.Vectors.Select(Base64)), ApiJson.Default.EmbeddingTexts);
+        else
+            await WriteAsync(context, List(answer.Vectors), ApiJson.Default.EmbeddingFloats);
+
+        EmbeddingList<T> List<T>(IEnumerable<T> values) => new(
+            "list", values.Select((value, i) => new EmbeddingEntry<T>("embedding", i, value)).ToArray(), model, new EmbeddingUsage(answer.PromptTokens, answer.PromptTokens));
+
+        // Little-endian floats, whatever the machine has.
+        static string Base64(float[] vector)
+        {
+            var bytes = new byte[vector.Length * sizeof(float)];
+            for (var i = 0; i < vector.Length; i++)
+                BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(i * sizeof(float)), vector[i]);
+            return Convert.ToBase64String(bytes);
+        }
     }
 
     private static async Task GenerateAsync(HttpContext context, InferenceClient client, string model, SamplingFields body,

@@ -18,6 +18,9 @@ internal static class RequestMapping
     /// <summary>Most prompts of a request.</summary>
     public const int MostPrompts = 64;
 
+    /// <summary>Most texts of a request for embeddings.</summary>
+    public const int MostInputs = 2_048;
+
     private const int MostTopLogprobs = 20, DefaultCompletionTokens = 16;
 
     /// <summary>The request's own names of fields, where they differ from the pool's.</summary>
@@ -68,10 +71,28 @@ internal static class RequestMapping
             LogProbabilities = body.Logprobs is not null,
             TopLogProbabilities = body.Logprobs ?? 0,
         };
-        var prompts = Prompts(body.Prompt);
+        var prompts = Prompts(body.Prompt, "prompt", MostPrompts);
         return [.. prompts.Select((prompt, i) => new AskedGeneration(
             new GenerationRequest { Id = prompts.Count == 1 ? id : FormattableString.Invariant($"{id}-{i}"), Text = prompt.Text, Tokens = prompt.Tokens, Settings = settings },
             i * settings.Choices))];
+    }
+
+    /// <summary>What embeddings are asked for.</summary>
+    /// <exception cref="ApiError">A field is of no use.</exception>
+    public static EmbeddingRequest Of(EmbeddingsBody body, string id)
+    {
+        if (body.EncodingFormat is not (null or "float" or "base64"))
+            throw ApiError.Bad("encoding_format", $"encoding_format is \"{Short(body.EncodingFormat)}\". Give float or base64.");
+        var inputs = Prompts(body.Input, "input", MostInputs);
+        if (inputs.Exists(input => input.Text is null) && inputs.Exists(input => input.Tokens is null))
+            throw ApiError.Bad("input", "input is a list of strings and lists of token ids. Give one kind of them.");
+        return new EmbeddingRequest
+        {
+            Id = id,
+            Texts = inputs[0].Text is null ? null : inputs.Select(input => input.Text!).ToArray(),
+            Tokens = inputs[0].Tokens is null ? null : inputs.Select(IReadOnlyList<int> (input) => input.Tokens!).ToArray(),
+            Dimensions = body.Dimensions,
+        };
     }
 
     /// <summary>A conversation.</summary>
@@ -175,28 +196,28 @@ internal static class RequestMapping
         throw ApiError.Bad(field, $"{field} is {BodyReader.Kind(value)}. Give a string.");
     }
 
-    private static List<(string? Text, int[]? Tokens)> Prompts(JsonElement value)
+    private static List<(string? Text, int[]? Tokens)> Prompts(JsonElement value, string field, int most)
     {
         const string expected = "Give a string, a list of strings, a list of token ids or a list of such lists.";
         if (value.ValueKind == JsonValueKind.String)
-            return [(BodyReader.TextOf(value, "prompt"), null)];
+            return [(BodyReader.TextOf(value, field), null)];
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
-            throw ApiError.Bad("prompt", $"prompt is {(value.ValueKind == JsonValueKind.Array ? "an empty list" : BodyReader.Kind(value))}. {expected}");
+            throw ApiError.Bad(field, $"{field} is {(value.ValueKind == JsonValueKind.Array ? "an empty list" : BodyReader.Kind(value))}. {expected}");
         if (value[0].ValueKind == JsonValueKind.Number)
-            return [(null, Ids(value))];
-        if (value.GetArrayLength() > MostPrompts)
-            throw ApiError.Bad("prompt", FormattableString.Invariant($"prompt is a list of {value.GetArrayLength()} prompts. Give at most {MostPrompts}."));
+            return [(null, Ids(value, field))];
+        if (value.GetArrayLength() > most)
+            throw ApiError.Bad(field, FormattableString.Invariant($"{field} is a list of {value.GetArrayLength()} texts. Give at most {most}."));
         return [.. value.EnumerateArray().Select((string?, int[]?) (item) => item.ValueKind switch
         {
-            JsonValueKind.String => (BodyReader.TextOf(item, "prompt"), null),
-            JsonValueKind.Array => (null, Ids(item)),
-            _ => throw ApiError.Bad("prompt", $"prompt is a list with {BodyReader.Kind(item)}. {expected}"),
+            JsonValueKind.String => (BodyReader.TextOf(item, field), null),
+            JsonValueKind.Array => (null, Ids(item, field)),
+            _ => throw ApiError.Bad(field, $"{field} is a list with {BodyReader.Kind(item)}. {expected}"),
         })];
     }
 
-    private static int[] Ids(JsonElement list) => [.. list.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var id)
+    private static int[] Ids(JsonElement list, string field) => [.. list.EnumerateArray().Select((item, i) => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var id)
         ? id
-        : throw ApiError.Bad("prompt", FormattableString.Invariant($"prompt holds {BodyReader.Kind(item)} at place {i}. Give token ids.")))];
+        : throw ApiError.Bad(field, FormattableString.Invariant($"{field} holds {BodyReader.Kind(item)} at place {i}. Give token ids.")))];
 
     private static string Short(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }

@@ -12,7 +12,7 @@ public sealed class GatewayTests(ServingCluster cluster) : IClassFixture<Serving
     public async Task InitializeAsync()
     {
         _app = WebProcess.Create(
-            [$"--Cluster:WebPort={LiveCluster.FreePort()}", $"--Cluster:PrimaryGatewayPort={cluster.GatewayPort}", "--Cluster:Inference:VllmMetricNames=true"],
+            [$"--Cluster:WebPort={WebHost.FreePort()}", $"--Cluster:PrimaryGatewayPort={cluster.GatewayPort}", "--Cluster:Inference:VllmMetricNames=true"],
             out var address);
         await _app.StartAsync();
         _http.BaseAddress = address;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Cluster.Core.Runs;
@@ -177,6 +178,9 @@ public sealed class OpenAiEndpointsTests(ServingCluster cluster) : IClassFixture
         { "/v1/completions", """{"model":"tiny","prompt":"a","logit_bias":{"3":"x"}}""", 400, "logit_bias.3", "logit_bias.3 has a value of another type. Give an object of token ids with numbers as logit_bias." },
         { "/v1/completions", """{"model":"tiny","prompt":"a","logprobs":21}""", 400, "logprobs", "logprobs is 21. Give a whole number from 0 to 20." },
         { "/v1/completions", $$"""{"model":"tiny","prompt":"a","stop":[{{string.Join(',', Enumerable.Repeat("\"x\"", 1_000))}}]}""", 400, "stop", "stop is a list of 1000 strings. Give at most 16." },
+        { "/v1/completions", """{"model":"tiny","prompt":"a","stop":[""]}""", 400, "stop", "stop is a list with a string of 0 chars. Give strings of 1 to 256 chars." },
+        { "/v1/completions", """{"model":"tiny","prompt":"a","stop_token_ids":[272]}""", 400, "stop_token_ids", "stop_token_ids is a list with the id 272. Give ids from 0 to 271." },
+        { "/v1/completions", $$"""{"model":"tiny","prompt":"a","stop_token_ids":[{{string.Join(',', Enumerable.Range(0, 16))}}]}""", 400, "stop_token_ids", "stop_token_ids is a list of 16 ids. Give at most 15." },
         { "/v1/completions", """{"model":"tiny","prompt":"a","stop":5}""", 400, "stop", "stop is the number 5. Give a string or a list of strings." },
         { "/v1/completions", """{"model":"tiny","prompt":"\ud800"}""", 400, "prompt", "prompt holds half of a surrogate pair. Give whole characters." },
         { "/v1/completions", """{"model":"tiny","prompt":[1,272]}""", 400, "prompt", "prompt holds the token id 272 at place 1. Give ids from 0 to 271." },
@@ -227,6 +231,70 @@ public sealed class OpenAiEndpointsTests(ServingCluster cluster) : IClassFixture
         await AssertError(alsoLarge, HttpStatusCode.RequestEntityTooLarge, null, "The body is larger than 1048576 bytes.");
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Post_TenMegabytes_PayloadTooLargeAndThePoolGoesOn(bool chunked)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = Json(new byte[10 << 20]) };
+        request.Headers.TransferEncodingChunked = chunked;
+        // The server says so before all is sent, and closes: a client that waits for a go-ahead sees why.
+        request.Headers.ExpectContinue = true;
+
+        using var answer = await cluster.Http.SendAsync(request);
+
+        await AssertError(answer, HttpStatusCode.RequestEntityTooLarge, null, "The body is larger than 1048576 bytes. Shorten it to at most that.");
+        await AssertAnswersAsync();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{\"model\":\"tiny\",\"prompt\":\"Once")]
+    public async Task Post_ClientVanishesWhileSending_NothingIsBegunAndThePoolGoesOn(string sent)
+    {
+        using (var client = await ConnectAsync())
+        {
+            var head = $"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{sent}";
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(head));
+            client.Client.LingerState = new LingerOption(true, 0);
+        }
+
+        await AssertAnswersAsync();
+        await cluster.UntilAsync("tiny", load => load is { Running: 0, Waiting: 0 } && load.FreeBlocks == load.Blocks);
+    }
+
+    [Fact]
+    public async Task Post_ClientSendsByteByByte_AnsweredLikeAnyOther()
+    {
+        const string body = """{"model":"tiny","prompt":"Once","max_tokens":3,"seed":1,"ignore_eos":true}""";
+        using var client = await ConnectAsync();
+        client.NoDelay = true;
+        var stream = client.GetStream();
+        var head = $"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n";
+        foreach (var letter in Encoding.ASCII.GetBytes(head + body))
+            await stream.WriteAsync(new[] { letter });
+        using var reader = new StreamReader(stream);
+        var answer = await reader.ReadToEndAsync();
+
+        Assert.StartsWith("HTTP/1.1 200 OK", answer, StringComparison.Ordinal);
+        Assert.Contains("\"completion_tokens\":3", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Stream_ClientReadsNothing_OthersAreAnsweredAndItsReplyIsWhole()
+    {
+        // More than the connection's buffers hold: the server waits for the client, and nobody for the server.
+        const string body = """{"model":"long","prompt":"Once","max_tokens":3000,"logprobs":20,"stream":true,"ignore_eos":true,"seed":2}""";
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = Json(body) };
+        using var answer = await cluster.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        await cluster.UntilAsync("long", load => load is { Ready: true, Running: 0, Waiting: 0 });
+        await AssertAnswersAsync();
+
+        var lines = (await answer.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal("data: [DONE]", lines[^1]);
+        Assert.Equal(3_000, lines.Count(line => line.Contains("\"tokens\":[", StringComparison.Ordinal)));
+    }
+
     internal static ByteArrayContent Json(string body) => Json(Encoding.UTF8.GetBytes(body));
 
     internal static async Task AssertError(HttpResponseMessage answer, HttpStatusCode status, string? field, string message)
@@ -242,6 +310,19 @@ public sealed class OpenAiEndpointsTests(ServingCluster cluster) : IClassFixture
 
     private static ByteArrayContent Json(byte[] body) =>
         new(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+
+    private async Task AssertAnswersAsync()
+    {
+        using var next = await PostAsync("/v1/completions", """{"model":"tiny","prompt":"a","max_tokens":1}""");
+        Assert.Equal(1, next.RootElement.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+    }
+
+    private async Task<TcpClient> ConnectAsync()
+    {
+        var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, cluster.Http.BaseAddress!.Port);
+        return client;
+    }
 
     private async Task<JsonDocument> PostAsync(string path, string body)
     {
