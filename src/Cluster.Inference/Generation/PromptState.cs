@@ -17,7 +17,7 @@ internal sealed class PromptState(IDecodeBackend backend) : IDisposable
     public bool Begin(ReadOnlySpan<int> prompt, bool keep, CancellationToken cancellation, out ReadOnlySpan<float> logits)
     {
         logits = _logits;
-        if (_logits is not null)
+        if (_logits is not null && !cancellation.IsCancellationRequested)
         {
             _sequence.Truncate(prompt.Length);
             return true;

@@ -4,6 +4,7 @@ using Cluster.Inference.Cache;
 using Cluster.Inference.Managed;
 using Cluster.Model.Decode;
 using Cluster.Model.Optimizer;
+using Cluster.Model.Runtime;
 using Cluster.Model.Training;
 
 namespace Cluster.Inference.Tests.Backends;
@@ -206,6 +207,25 @@ public class TorchBackendsTests
         decoder.Prefill(one, new int[16]);
         Assert.Throws<KvCacheFullException>(() => { decoder.Decode([one, two], [1, 2]); });
         Assert.Equal((16, 80, 0), (one.Length, two.Length, decoder.Cache.Free));
+    }
+
+    [Fact]
+    public void Create_Kinds_TheBackendThatIsFastestHere()
+    {
+        Type Of(DecodeBackendKind kind, DecodePrecision precision, int context)
+        {
+            var layout = new ParameterLayout(TestModels.Small with { Context = context });
+            using var backend = DecodeBackends.Create(kind, layout, TestModels.Parameters(layout), precision);
+            return backend.GetType();
+        }
+
+        var products = MachineCalibration.BestPrecision == Precision.Bf16 ? typeof(TorchPrefillDecoder) : typeof(ManagedDecoder);
+        Assert.Equal(products, Of(DecodeBackendKind.Auto, DecodePrecision.Bf16, 256));
+        // No prompt has a whole chunk.
+        Assert.Equal(typeof(ManagedDecoder), Of(DecodeBackendKind.Auto, DecodePrecision.Bf16, 128));
+        Assert.Equal(typeof(ManagedDecoder), Of(DecodeBackendKind.Auto, DecodePrecision.Fp32, 256));
+        Assert.Equal(typeof(ManagedDecoder), Of(DecodeBackendKind.Managed, DecodePrecision.Bf16, 256));
+        Assert.Equal(typeof(TorchDecoder), Of(DecodeBackendKind.Torch, DecodePrecision.Fp32, 256));
     }
 
     /// <summary>A backend of either kind on the models of all tests here.</summary>

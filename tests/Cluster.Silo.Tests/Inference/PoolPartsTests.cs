@@ -84,6 +84,7 @@ public class PoolPartsTests
     [Theory]
     [InlineData("MinWorkers", "0", "Give a whole number from 1 to 1024.")]
     [InlineData("MaxRunning", "x", "Give a whole number from 1 to 4096.")]
+    [InlineData("Backend", "gpu", "Give auto, managed or torch.")]
     [InlineData("TokenBudget", "64", "Give a whole number from 192 to 65536.")]
     [InlineData("Precision", "int3", "Give fp32 or bf16.")]
     public void Options_ValueOfNoUse_NamesKeyAndRange(string name, string value, string remedy)
