@@ -23,8 +23,8 @@ public sealed record FilterPreset
     /// about.</item>
     /// <item>fineweb: left out, because short lines and lines without punctuation are the form of an entry; its limit on repeated lines is
     /// too narrow for overloads that share a sentence, and gopher-repetition keeps watch over those.</item>
-    /// <item>markup-left: no limit on lines of script, because examples are code; tags and character references left over are damage here
-    /// too.</item>
+    /// <item>markup-left: no limit on lines of script, because examples are code; up to 0.1 tags a word, because an entry of a web framework
+    /// names the tags that it is about; character references left over are damage here too.</item>
     /// </list>
     /// </summary>
     public static FilterPreset ShortForm { get; } = new()
@@ -45,7 +45,7 @@ public sealed record FilterPreset
         },
         C4 = null,
         FineWeb = null,
-        MarkupLeft = new MarkupLeftOptions { MaximumScriptLines = null },
+        MarkupLeft = new MarkupLeftOptions { MaximumScriptLines = null, MaximumTagsPerWord = 0.1 },
     };
 
     /// <summary>The least that a text must be.</summary>
