@@ -46,7 +46,10 @@ internal sealed class PieceCache
 
         private readonly struct Four(ReadOnlySpan<int> ids)
         {
-            private readonly int _a = ids.Length > 0 ? ids[0] : 0, _b = ids.Length > 1 ? ids[1] : 0, _c = ids.Length > 2 ? ids[2] : 0, _d = ids.Length > 3 ? ids[3] : 0;
+            private readonly int _a = ids.Length > 0 ? ids[0] : 0;
+            private readonly int _b = ids.Length > 1 ? ids[1] : 0;
+            private readonly int _c = ids.Length > 2 ? ids[2] : 0;
+            private readonly int _d = ids.Length > 3 ? ids[3] : 0;
         }
     }
 

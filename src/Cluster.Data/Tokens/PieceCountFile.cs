@@ -110,7 +110,8 @@ internal static class PieceCountFile
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new UserErrorException($"{_path} can't be written ({e.Message.TrimEnd('.')}).", "Check that the folder is writable and the disk has space.", e);
+                throw new UserErrorException(
+                    $"{_path} can't be written ({e.Message.TrimEnd('.')}).", "Check that the folder is writable and the disk has space.", e);
             }
         }
     }

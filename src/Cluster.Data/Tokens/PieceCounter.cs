@@ -25,7 +25,11 @@ public sealed class PieceCounter : IDisposable
     public PieceCounter(long memoryBytes = 256L << 20, string? scratchFolder = null)
     {
         if (memoryBytes < SmallestMemory)
-            throw new UserErrorException(FormattableString.Invariant($"memory_bytes is {memoryBytes}."), FormattableString.Invariant($"Give {SmallestMemory} or more."));
+        {
+            throw new UserErrorException(
+                FormattableString.Invariant($"memory_bytes is {memoryBytes}."), FormattableString.Invariant($"Give {SmallestMemory} or more."));
+        }
+
         _memoryBytes = memoryBytes;
         _scratch = new Scratch(scratchFolder);
     }

@@ -64,7 +64,8 @@ public static class PreTokenizer
         if (text.Length >= Vector128<byte>.Count)
         {
             ref var first = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(text));
-            var bytes = Vector128.NarrowWithSaturation(Vector128.LoadUnsafe(ref first), Vector128.LoadUnsafe(ref first, (nuint)Vector128<ushort>.Count));
+            var bytes = Vector128.NarrowWithSaturation(
+                Vector128.LoadUnsafe(ref first), Vector128.LoadUnsafe(ref first, (nuint)Vector128<ushort>.Count));
             if (AsciiPieceLength(bytes) is > 0 and var ascii)
             {
                 key = PieceKey.Of(bytes, ascii);
@@ -87,7 +88,7 @@ public static class PreTokenizer
     {
         // Characters outside of ASCII are in no class, so each run ends at one; the last check then refuses.
         var ascii = ~bytes.ExtractMostSignificantBits() & 0xFFFF;
-        var letters = Vector128.LessThan((bytes | Vector128.Create((byte)0x20)) - Vector128.Create((byte)'a'), Vector128.Create((byte)26)).ExtractMostSignificantBits();
+        var letters = Within(bytes | Vector128.Create((byte)0x20), 'a', 26);
         var first = bytes.ToScalar();
         int length;
         if ((letters & 1) != 0)
@@ -96,8 +97,8 @@ public static class PreTokenizer
         }
         else
         {
-            var digits = Vector128.LessThan(bytes - Vector128.Create((byte)'0'), Vector128.Create((byte)10)).ExtractMostSignificantBits();
-            var newLines = (Vector128.Equals(bytes, Vector128.Create((byte)'\n')) | Vector128.Equals(bytes, Vector128.Create((byte)'\r'))).ExtractMostSignificantBits();
+            var digits = Within(bytes, '0', 10);
+            var newLines = Within(bytes, '\n', 1) | Within(bytes, '\r', 1);
             if ((ascii & 1) == 0 || first == '\'')
                 return 0;
             if ((digits & 1) != 0)
@@ -113,8 +114,7 @@ public static class PreTokenizer
             }
             else
             {
-                var white = Vector128.LessThan(bytes - Vector128.Create((byte)'\t'), Vector128.Create((byte)5)).ExtractMostSignificantBits()
-                    | Vector128.Equals(bytes, Vector128.Create((byte)' ')).ExtractMostSignificantBits();
+                var white = Within(bytes, '\t', 5) | Within(bytes, ' ', 1);
                 var others = ascii & ~(letters | digits | white);
                 var symbols = first == ' ' ? 1 : 0;
                 if ((others >> symbols & 1) != 0)
@@ -135,6 +135,11 @@ public static class PreTokenizer
 
         return length < Vector128<byte>.Count && (ascii >> length & 1) != 0 ? length : 0;
     }
+
+    /// <summary>A bit for each byte that is one of <paramref name="count"/> consecutive characters.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Within(Vector128<byte> bytes, char first, byte count) =>
+        Vector128.LessThan(bytes - Vector128.Create((byte)first), Vector128.Create(count)).ExtractMostSignificantBits();
 
     private static int WhiteSpaceEnd(ReadOnlySpan<char> text)
     {

@@ -64,7 +64,8 @@ public sealed class ContaminationTally(EvaluationIndex index)
             throw new UserErrorException($"{path} can't be read ({e.Message.Split(" Path: ")[0].TrimEnd('.')}).", "Make its partition anew.", e);
         }
 
-        if (stored.Index != index.Fingerprint || stored.Found.Length != _found.Length || stored.Documents.Length != _documents.Length || stored.Hits.Length != _hits.Length)
+        if (stored.Index != index.Fingerprint || stored.Found.Length != _found.Length
+            || stored.Documents.Length != _documents.Length || stored.Hits.Length != _hits.Length)
             throw new UserErrorException($"{path} is about other evaluation sets.", "Make its partition anew.");
         for (var i = 0; i < _found.Length; i++)
             _found[i] |= stored.Found[i];

@@ -2,7 +2,9 @@ namespace Cluster.Data.Corpus.Decontamination;
 
 /// <summary>
 /// Takes out of the corpus what evaluation sets ask, after GPT-3 (Brown et al. 2020, appendix C). A document that has n-grams of a set gets
-/// a score "contamination.SET" with their number, and then stays, loses the spans, or goes. A pure function of the document.
+/// a score "contamination.SET" with their number, and then stays, loses the spans, or goes. A pure function of the document: unlike
+/// GPT-3's, it can't spare n-grams that more than ten documents have, so give sets whose items are the benchmark's own text, without the
+/// articles that they quote.
 /// </summary>
 public sealed class DecontaminationStage(EvaluationIndex index, DecontaminationOptions options) : IDocumentStage
 {

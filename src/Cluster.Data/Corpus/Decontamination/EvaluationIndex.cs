@@ -32,7 +32,8 @@ public sealed class EvaluationIndex
             throw new UserErrorException($"The evaluation set {twice} is given twice.", "Give each set one name of its own.");
         SetNames = [.. sets.Select(set => set.Name)];
         var lengths = new SortedSet<int>();
-        var hashes = sets.Select(set => set.Items.Select(item => Hashes(item, set.Words ?? options.Words, options.MinimumWords, lengths)).ToArray()).ToArray();
+        var hashes = sets
+            .Select(set => set.Items.Select(item => Hashes(item, set.Words ?? options.Words, options.MinimumWords, lengths)).ToArray()).ToArray();
         _index = new NgramIndex(hashes.SelectMany(items => items));
         _grams = [.. hashes.Select(items => items.Select(item => item.Select(_index.PlaceOf).ToArray()).ToArray())];
         _lengths = [.. lengths];

@@ -85,12 +85,14 @@ public sealed class DecisionReader : IDisposable
             for (long row = 0; row < header.Rows; row += records.Length)
             {
                 var count = (int)Math.Min(records.Length, header.Rows - row);
-                PartitionFile.Read(handle, path, MemoryMarshal.AsBytes(records.AsSpan(0, count)), PartitionFile.HeaderBytes + row * Unsafe.SizeOf<DecisionRecord>());
+                PartitionFile.Read(
+                    handle, path, MemoryMarshal.AsBytes(records.AsSpan(0, count)), PartitionFile.HeaderBytes + row * Unsafe.SizeOf<DecisionRecord>());
                 for (var i = 0; i < count; i++)
                 {
                     var record = records[i];
                     yield return new DuplicateDecision(
-                        record.Index, record.Unit, new DocumentKey(record.KeptCorpus, record.KeptPartition, record.KeptIndex), record.KeptUnit, record.Similarity);
+                        record.Index, record.Unit, new DocumentKey(record.KeptCorpus, record.KeptPartition, record.KeptIndex), record.KeptUnit,
+                        record.Similarity);
                 }
             }
         }

@@ -16,9 +16,9 @@ public sealed record DuplicateReport(long Documents, long Pairs, long Clusters, 
 
 /// <summary>
 /// Finds near-duplicates across all partitions. For each band, records of (bucket, document) are sorted outside of memory; each bucket
-/// joins its documents to its first by rank; the joined documents' components are the clusters, and the smallest rank of a cluster stays
-/// (see <see cref="DecisionReader"/> for the rest): earlier corpora before the one at hand, then higher quality, longer text, smaller
-/// partition and index. Decisions do not depend on the order of files, on workers or on memory.
+/// joins its documents to its first by rank; the joined documents' components are the clusters, and the smallest rank of a cluster stays:
+/// earlier corpora before the one at hand, then higher quality, longer text, smaller partition and index. Decisions do not depend on the
+/// order of files, on workers or on memory.
 /// </summary>
 public static class DuplicateResolver
 {
@@ -45,7 +45,12 @@ public static class DuplicateResolver
             throw new UserErrorException(FormattableString.Invariant($"minimum_similarity is {minimumSimilarity}."), "Give 0 to 1.");
         using var set = new PartitionSet(SignatureFile.Magic, atHand, earlier);
         if (minimumSimilarity is null && set.Scheme.StartsWith(HyperplaneOptions.SchemeWord, StringComparison.Ordinal))
-            throw new UserErrorException("minimum_similarity is not given, and vectors that share a bucket may be far apart.", "Give the least cosine, such as 0.95.");
+        {
+            throw new UserErrorException(
+                "minimum_similarity is not given, and vectors that share a bucket may be far apart.", "Give the least cosine, such as 0.95.");
+        }
+
+
         using var scratch = new Scratch(resources.ScratchFolder);
         return Scratch.Guard(() => new Run(set, minimumSimilarity, resources, scratch.Path, cancellation).Resolve(decisionFolder));
     }
@@ -68,14 +73,17 @@ public static class DuplicateResolver
             (_set, _minimum, _resources, _scratch, _cancellation) = (set, minimum, resources, scratch, cancellation);
             _files = set.Files.ToDictionary(file => (file.Corpus, file.Partition), file => new SignatureFile.Reader(file));
             (_bands, _payloadBytes) = set.Files.Count == 0 ? (0, 0) : SignatureFile.Columns(set.Scheme, set.Files[0].Path);
-            _similarity = set.Scheme.StartsWith(HyperplaneOptions.SchemeWord, StringComparison.Ordinal) ? VectorSignatureWriter.Cosine : MinHasher.Similarity;
+            _similarity = set.Scheme.StartsWith(HyperplaneOptions.SchemeWord, StringComparison.Ordinal)
+                ? VectorSignatureWriter.Cosine
+                : MinHasher.Similarity;
         }
 
         public DuplicateReport Resolve(string decisionFolder)
         {
             using var edges = new RecordSorter<Edge>(_scratch, _resources.MemoryBytes / 4);
             long documents = 0;
-            Parallel.For(0, _bands, new ParallelOptions { MaxDegreeOfParallelism = _resources.Workers, CancellationToken = _cancellation }, band =>
+            var parallel = new ParallelOptions { MaxDegreeOfParallelism = _resources.Workers, CancellationToken = _cancellation };
+            Parallel.For(0, _bands, parallel, band =>
             {
                 using var sorter = new RecordSorter<Entry>(_scratch, _resources.MemoryBytes / 2 / _resources.Workers);
                 foreach (var file in _files.Values)

@@ -61,7 +61,8 @@ public static class ExactResolver
         return Scratch.Guard(() => Resolve(set, decisionFolder, resources, scratch.Path, cancellation));
     }
 
-    private static ExactReport Resolve(PartitionSet set, string decisionFolder, ResolverResources resources, string scratch, CancellationToken cancellation)
+    private static ExactReport Resolve(
+        PartitionSet set, string decisionFolder, ResolverResources resources, string scratch, CancellationToken cancellation)
     {
         using var decisions = new RecordSorter<DecisionRecord>(scratch, resources.MemoryBytes / 4);
         long units = 0, groups = 0;
@@ -73,8 +74,12 @@ public static class ExactResolver
             using var sorter = new RecordSorter<Unit>(scratch, resources.MemoryBytes / 2 / shards);
             foreach (var source in set.Files)
                 foreach (var row in Rows(source, cancellation))
-                    if ((int)Math.BigMul(row.High, (ulong)shards, out _) == shard)
-                        sorter.Add(new Unit(row.High, row.Low, DocumentRank.Of(new DocumentKey(source.Corpus, source.Partition, row.Index), row.Quality, row.Length), row.Unit));
+                {
+                    if ((int)Math.BigMul(row.High, (ulong)shards, out _) != shard)
+                        continue;
+                    var key = new DocumentKey(source.Corpus, source.Partition, row.Index);
+                    sorter.Add(new Unit(row.High, row.Low, DocumentRank.Of(key, row.Quality, row.Length), row.Unit));
+                }
 
             Interlocked.Add(ref units, sorter.Count);
             Unit first = default;
@@ -96,7 +101,8 @@ public static class ExactResolver
                 var (key, kept) = (unit.Rank.Key, first.Rank.Key);
                 lock (decisions)
                 {
-                    decisions.Add(new DecisionRecord(key.Partition, key.Index, (int)unit.Number, kept.Corpus, kept.Partition, kept.Index, (int)first.Number, 1));
+                    decisions.Add(new DecisionRecord(
+                        key.Partition, key.Index, (int)unit.Number, kept.Corpus, kept.Partition, kept.Index, (int)first.Number, 1));
                 }
             }
         });
@@ -115,7 +121,8 @@ public static class ExactResolver
         {
             cancellation.ThrowIfCancellationRequested();
             var count = (int)Math.Min(rows.Length, source.Rows - at);
-            PartitionFile.Read(source.Handle, source.Path, MemoryMarshal.AsBytes(rows.AsSpan(0, count)), PartitionFile.HeaderBytes + at * Unsafe.SizeOf<UnitHash>());
+            PartitionFile.Read(
+                source.Handle, source.Path, MemoryMarshal.AsBytes(rows.AsSpan(0, count)), PartitionFile.HeaderBytes + at * Unsafe.SizeOf<UnitHash>());
             for (var i = 0; i < count; i++)
                 yield return rows[i];
         }

@@ -89,8 +89,11 @@ internal sealed class PartitionFile : IDisposable
             var bytes = new byte[HeaderBytes];
             if (RandomAccess.Read(handle, bytes, 0) != HeaderBytes || !bytes.AsSpan(0, 8).SequenceEqual(Encoding.ASCII.GetBytes(magic)))
                 throw Damaged(path);
+            var (partition, rows) = (BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(8)), BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(16)));
+            if (partition < 0 || rows < 0)
+                throw Damaged(path);
             return (handle, new Header(
-                BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(8)), BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(16)),
+                partition, rows,
                 Encoding.UTF8.GetString(bytes.AsSpan(SchemeAt, Math.Min((int)bytes[SchemeAt - 1], HeaderBytes - SchemeAt)))));
         }
         catch (UserErrorException)

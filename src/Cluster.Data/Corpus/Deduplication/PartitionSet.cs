@@ -13,7 +13,12 @@ internal sealed class PartitionSet : IDisposable
     public PartitionSet(string magic, IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier)
     {
         if (earlier.Count > DocumentRank.MaximumEarlier)
-            throw new UserErrorException(FormattableString.Invariant($"There are {earlier.Count} earlier corpora."), FormattableString.Invariant($"Give at most {DocumentRank.MaximumEarlier}."));
+        {
+            throw new UserErrorException(
+                FormattableString.Invariant($"There are {earlier.Count} earlier corpora."),
+                FormattableString.Invariant($"Give at most {DocumentRank.MaximumEarlier}."));
+        }
+
         var files = new List<Source>();
         try
         {
@@ -32,7 +37,8 @@ internal sealed class PartitionSet : IDisposable
                         $"{files[i].Path} was made by \"{files[i].Scheme}\", {files[0].Path} by \"{files[0].Scheme}\".", "Make both with the same options.");
                 if (files[i].Corpus == files[i - 1].Corpus && files[i].Partition == files[i - 1].Partition)
                     throw new UserErrorException(
-                        FormattableString.Invariant($"{files[i - 1].Path} and {files[i].Path} are both of partition {files[i].Partition}."), "Give each partition once.");
+                        FormattableString.Invariant($"{files[i - 1].Path} and {files[i].Path} are both of partition {files[i].Partition}."),
+                        "Give each partition once.");
             }
         }
         catch

@@ -27,7 +27,8 @@ internal static class SignatureFile
     public static (int Bands, int PayloadBytes) Columns(string scheme, string path)
     {
         var words = scheme.Split(' ');
-        return words.Length > 3 && words[^3] == "columns" && int.TryParse(words[^2], out var bands) && int.TryParse(words[^1], out var payload) && bands > 0 && payload > 0
+        return words.Length > 3 && words[^3] == "columns"
+            && int.TryParse(words[^2], out var bands) && int.TryParse(words[^1], out var payload) && bands > 0 && payload > 0
             ? (bands, payload)
             : throw PartitionFile.Damaged(path);
     }
@@ -121,8 +122,11 @@ internal static class SignatureFile
                 at += (long)count * Unsafe.SizeOf<Row>() + (long)band * count * sizeof(ulong);
                 PartitionFile.Read(_source.Handle, _source.Path, MemoryMarshal.AsBytes(buckets.AsSpan(0, count)), at);
                 for (var i = 0; i < count; i++)
+                {
+                    var key = new DocumentKey(_source.Corpus, _source.Partition, (int)(first + i));
                     if (rows[i].TakesPart != 0)
-                        yield return (buckets[i], DocumentRank.Of(new DocumentKey(_source.Corpus, _source.Partition, (int)(first + i)), rows[i].Quality, rows[i].Length));
+                        yield return (buckets[i], DocumentRank.Of(key, rows[i].Quality, rows[i].Length));
+                }
             }
         }
 
@@ -131,7 +135,8 @@ internal static class SignatureFile
         {
             var first = index / BlockRows * (long)BlockRows;
             var count = Math.Min(BlockRows, _source.Rows - first);
-            var at = PartitionFile.HeaderBytes + first * _rowBytes + count * (Unsafe.SizeOf<Row>() + _bands * sizeof(ulong)) + (index - first) * _payloadBytes;
+            var payloads = PartitionFile.HeaderBytes + first * _rowBytes + count * (Unsafe.SizeOf<Row>() + _bands * sizeof(ulong));
+            var at = payloads + (index - first) * _payloadBytes;
             PartitionFile.Read(_source.Handle, _source.Path, destination, at);
         }
     }

@@ -83,7 +83,11 @@ public sealed class VectorSignatureWriter : IDisposable
     public void Add(ReadOnlySpan<float> vector, int length, double quality = 0)
     {
         if (!vector.IsEmpty && vector.Length != _options.Dimensions)
-            throw new UserErrorException(FormattableString.Invariant($"A vector has {vector.Length} components."), FormattableString.Invariant($"Give {_options.Dimensions}."));
+        {
+            throw new UserErrorException(
+                FormattableString.Invariant($"A vector has {vector.Length} components."), FormattableString.Invariant($"Give {_options.Dimensions}."));
+        }
+
         var square = 0.0;
         foreach (var x in vector)
             square += (double)x * x;

@@ -75,5 +75,7 @@ public static class DomainReweighting
 
     private static double Loss(IProxyRun run, string domain, string what) => run.BitsPerByte(domain) is > 0 and < double.PositiveInfinity and var loss
         ? loss
-        : throw new UserErrorException(FormattableString.Invariant($"The {what} run's bits per byte on {domain} are {run.BitsPerByte(domain)}."), "Measure it on held-out text of that domain.");
+        : throw new UserErrorException(
+            FormattableString.Invariant($"The {what} run's bits per byte on {domain} are {run.BitsPerByte(domain)}."),
+            "Measure it on held-out text of that domain.");
 }

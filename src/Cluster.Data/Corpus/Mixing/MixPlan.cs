@@ -25,7 +25,8 @@ public sealed record MixedDomain(string Domain, double AskedShare, double GotSha
 /// <summary>
 /// How often each document is taken so that domains have their shares. A document is taken floor(e) times, e being its domain's passes
 /// times its own weight, and once more with odds e - floor(e), drawn by its id: neither order nor partitions matter, and a document that
-/// is taken at some number of passes is taken at every higher one.
+/// is taken at some number of passes is taken at every higher one. The cap on repeats holds for each document: a heavy one that meets it
+/// takes less than its weight's share, and the report says so.
 /// </summary>
 public sealed class MixPlan
 {
@@ -102,7 +103,9 @@ public sealed class MixPlan
             .. Domains.Select(domain =>
             {
                 var bytes = got.GetValueOrDefault(domain.Domain).Bytes;
-                return new MixedDomain(domain.Domain, domain.AskedShare, bytes / (double)all, domain.Available.Bytes, bytes, bytes / (double)Math.Max(1, domain.Available.Bytes));
+                return new MixedDomain(
+                    domain.Domain, domain.AskedShare, bytes / (double)all, domain.Available.Bytes, bytes,
+                    bytes / (double)Math.Max(1, domain.Available.Bytes));
             }),
         ];
     }

@@ -179,6 +179,26 @@ public sealed class DuplicateResolverTests
         }
     }
 
+    [Fact]
+    public void Resolve_MixedOrDamagedSignatures_NamesTheFile()
+    {
+        using var folder = new TempFolder();
+        foreach (var (partition, rows) in new[] { (0, 8), (1, 8), (2, 4) })
+        {
+            using var writer = new SignatureWriter(folder.In($"{partition}"), partition, new MinHashOptions { Rows = rows });
+            writer.Add("some words that nobody else has");
+            writer.Complete();
+        }
+
+        folder.Write("short", File.ReadAllBytes(folder.In("1"))[..^8]);
+        Assert.Contains("rows 4", Error("0", "2").What, StringComparison.Ordinal);
+        Assert.Contains(folder.In("short"), Error("0", "short").What, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder.In("out")));
+
+        UserErrorException Error(params string[] names) => Assert.Throws<UserErrorException>(() => DuplicateResolver.Resolve(
+            [.. names.Select(folder.In)], [], folder.In("out"), null, new ResolverResources { Workers = 2 }));
+    }
+
     [Theory]
     [InlineData(0, 8, 5, "bands is 0")]
     [InlineData(14, 65, 5, "rows is 65")]
