@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Cluster.Core.Randomness;
-using Cluster.Data.Corpus;
 using Cluster.Data.Corpus.Deduplication;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
@@ -28,7 +27,7 @@ internal sealed class PlantedTexts : IDisposable
         for (var i = 0; i < documents; i++)
         {
             var subject = i % 10 is 8 or 9 ? i - 7 : i;
-            var random = new CounterRandom((ulong)subject, RandomPurpose.Synthetic, StableHash.Hash64(name));
+            var random = new CounterRandom((ulong)subject, RandomPurpose.Synthetic, Cluster.Data.Corpus.StableHash.Hash64(name));
             text.Clear();
             for (var line = 0; line < lines; line++)
             {

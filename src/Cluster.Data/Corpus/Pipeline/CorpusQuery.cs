@@ -11,7 +11,6 @@ public static class CorpusQuery
     /// <exception cref="UserErrorException">The corpus is not finished, or never saw such a document.</exception>
     public static ProvenanceRow Why(CorpusFolder folder, string id)
     {
-        // Of a copy that the mix made, the document.
         var summary = Summary(folder);
         for (var partition = 0; partition < summary.Partitions; partition++)
         {

@@ -160,6 +160,18 @@ public class CorpusJobTests
             Assert.Contains(part, Assert.Throws<UserErrorException>(() => CurationRecipeJson.Parse(json, "it")).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Parse_RecipeOfTheReadme_IsOne()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Cluster.sln")))
+            folder = Path.GetDirectoryName(folder)!;
+        var readme = File.ReadAllText(Path.Combine(folder, "README.md"));
+        var block = readme[(readme.IndexOf("## Make a corpus\n", StringComparison.Ordinal) + 17)..];
+        var recipe = CurationRecipeJson.Parse(block[..block.IndexOf("\n\n", StringComparison.Ordinal)], "README");
+        Assert.Equal(("mine", 3, 5), (recipe.Name, recipe.Sources.Count, recipe.Stages.Count));
+    }
+
     internal static string Sentence(int i) =>
         $"Sentence {i} tells of the {Word(i * 3)} and the {Word(i * 5 + 1)}, which is {Word(i * 7 + 2)} when the {Word(i * 11 + 3)} comes to the {Word(i * 13 + 4)}.";
 

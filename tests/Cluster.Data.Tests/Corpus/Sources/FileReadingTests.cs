@@ -166,6 +166,26 @@ public class FileReadingTests
     }
 
     [Fact]
+    public async Task Acquire_TwentyThousandTinyFilesAndOneUnreadable_EachReadOnceAndTheOneCounted()
+    {
+        using var folder = new TempFolder();
+        for (var sub = 0; sub < 20; sub++)
+        {
+            Directory.CreateDirectory(folder.In($"{sub:00}"));
+            for (var i = 0; i < 1_000; i++)
+                File.WriteAllText(folder.In($"{sub:00}/{i:000}.txt"), "tiny");
+        }
+
+        // Whoever asks, reading it is an input/output error.
+        if (OperatingSystem.IsLinux())
+            File.CreateSymbolicLink(folder.In("bad.txt"), "/proc/self/mem");
+        var snapshot = await new FolderCorpusSource(folder.Path, Reading()).AcquireAsync("");
+        var items = snapshot.Files.SelectMany(file => Reading().Read(folder.Path, file, default)).ToList();
+        Assert.Equal(20_000, items.Count(item => item.Document?.Text == "tiny"));
+        Assert.Equal(OperatingSystem.IsLinux() ? ["unreadable_file"] : [], items.Select(item => item.Failure?.Reason).OfType<string>());
+    }
+
+    [Fact]
     public void Read_VanishedFile_Fails()
     {
         using var folder = new TempFolder();

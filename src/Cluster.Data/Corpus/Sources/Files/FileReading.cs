@@ -43,7 +43,6 @@ internal sealed record FileReading(string Dataset, DocumentMetadata Defaults, IR
                 SourceItem item;
                 try
                 {
-                    // Asked before the first byte: the file may have been replaced since it was listed.
                     if (!items.MoveNext())
                         yield break;
                     item = items.Current;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.ExceptionServices;
 using Parquet;
 using Parquet.Schema;
 
@@ -78,16 +77,7 @@ internal static class ParquetRows
         {
             return (read(), null);
         }
-        catch (OperationCanceledException)
-        {
-            throw;
-        }
-        catch (UnauthorizedAccessException error)
-        {
-            ExceptionDispatchInfo.Throw(error);
-            throw;
-        }
-        catch (Exception error) when (error is not OutOfMemoryException)
+        catch (Exception error) when (error is not (OperationCanceledException or UnauthorizedAccessException or OutOfMemoryException))
         {
             return (null, error.Message);
         }

@@ -28,12 +28,12 @@ internal static class TextPieces
             var cut = last ? filled : Cut(buffer.AsSpan(0, filled));
             if (cut == 0 && !last)
             {
-                var (length, at) = Skip(stream, buffer, filled, out filled);
+                var (length, more) = Skip(stream, buffer, filled, out filled);
                 yield return SourceItem.Failed(
                     reading.Id(file, offset), "line_too_long", $"{file.Path} has a line of {length} bytes at {offset}; the limit is {maximum}.", length);
                 offset += length;
                 pieces++;
-                if (at)
+                if (more)
                     continue;
                 yield break;
             }
