@@ -66,6 +66,9 @@ public sealed unsafe class ManagedDecoder : IDecodeBackend
     /// <summary>What is run, after all passes.</summary>
     public ModelGraph Graph { get; }
 
+    /// <summary>The nodes of <see cref="Graph"/> that are run, in order: all but slices, which are views.</summary>
+    internal IEnumerable<string> Steps => _compiled.Steps;
+
     /// <summary>Most threads that compute, the caller's included.</summary>
     public int Threads { get; }
 
