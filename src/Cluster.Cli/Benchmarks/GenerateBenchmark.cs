@@ -12,19 +12,22 @@ using Cluster.Inference.Serving;
 
 namespace Cluster.Cli.Benchmarks;
 
-/// <summary>What a generation benchmark found. Decoding is timed in windows of 16 steps, at 64 to 192 tokens of context.</summary>
+/// <summary>
+/// What a generation benchmark found. 128 steps behind a prompt of 64 are timed one by one, several times over; of each step, which has its
+/// own length of context, the best time counts, and their mean: what the machine does while no other program has its cores.
+/// </summary>
 /// <param name="Shape">S or M.</param>
 /// <param name="Precision">Of weights: a precision, or a quantised format with its activations and cache.</param>
 /// <param name="Batch">Sequences at once.</param>
 /// <param name="Threads">That compute.</param>
 /// <param name="Without">Passes that were left out.</param>
-/// <param name="TokensPerSecond">Decoded, all sequences together; the best window.</param>
-/// <param name="MedianTokensPerSecond">The window in the middle: what other programs on the machine left of it.</param>
-/// <param name="MillisecondsPerStep">One token for each sequence; the best window.</param>
+/// <param name="TokensPerSecond">Decoded, all sequences together.</param>
+/// <param name="MedianTokensPerSecond">The same of each step's median: what other programs on the machine left of it.</param>
+/// <param name="MillisecondsPerStep">One token for each sequence.</param>
 /// <param name="PrefillTokensPerSecond">Of a prompt of 64; the best one.</param>
 /// <param name="MatrixMegabytes">Weights that a step reads.</param>
-/// <param name="WeightsGigabytesPerSecond">Bytes of weights read, in the best window.</param>
-/// <param name="ReadGigabytesPerSecond">What as many threads read of a buffer of that size, timed in turn with the windows; the best one.</param>
+/// <param name="WeightsGigabytesPerSecond">Bytes of weights read meanwhile.</param>
+/// <param name="ReadGigabytesPerSecond">What as many threads read of a buffer of that size, timed in turn with the steps; the best time.</param>
 /// <param name="ReadShare">The former over the latter.</param>
 /// <param name="EngineTokensPerSecond">With the serving engine and its sampler, once all replies have begun.</param>
 /// <param name="Replies">EQUAL if each reply of the engine's batch has the ids and log-probabilities of its reply alone, to the last bit.</param>
@@ -38,17 +41,18 @@ public sealed record GenerateBenchmarkResult(
     public const string Equal = "EQUAL";
 }
 
-/// <summary>A pass's effect: windows with and without it in turn.</summary>
+/// <summary>A pass's effect: steps with and without it in turn.</summary>
 /// <param name="Pass">Its name.</param>
-/// <param name="TokensPerSecondWithout">All other passes on; the best window.</param>
-/// <param name="TokensPerSecondWith">All on, in turn with the former; the best window.</param>
+/// <param name="TokensPerSecondWithout">All other passes on.</param>
+/// <param name="TokensPerSecondWith">All on, in turn with the former.</param>
 /// <param name="Gain">The latter over the former.</param>
 public sealed record PassEffect(string Pass, double TokensPerSecondWithout, double TokensPerSecondWith, double Gain);
 
 /// <summary>Times prefill and decode of a model with initial weights, and checks that a batch leaves no trace in its replies.</summary>
 internal static class GenerateBenchmark
 {
-    private const int Prompt = 64, Decoded = 128, Window = 16, Rounds = 4;
+    private const int Prompt = 64, Decoded = 128, Rounds = 4;
+    private const double Seconds = 2;
 
     public static async Task<GenerateBenchmarkResult> RunAsync(
         string shape, DecodePrecision precision, QuantizationScheme? quantized, int batch, int threads, IReadOnlyCollection<string> without, bool passes,
@@ -70,7 +74,7 @@ internal static class GenerateBenchmark
         using (var bandwidth = new ReadBandwidth(decoder.MatrixBytes, threads))
         {
             (own, read) = (new Timing(), 0);
-            for (var round = 0; round < Rounds; round++)
+            for (var clock = new Rounding(); clock.GoesOn;)
             {
                 read = Math.Max(read, bandwidth.Measure(8));
                 Time(decoder, batch, own, cancellation);
@@ -85,7 +89,7 @@ internal static class GenerateBenchmark
             using var other = Make([.. without, pass.Name]);
             WarmUp(other, batch, cancellation);
             Timing on = new(), off = new();
-            for (var round = 0; round < Rounds; round++)
+            for (var clock = new Rounding(); clock.GoesOn;)
             {
                 Time(decoder, batch, on, cancellation);
                 Time(other, batch, off, cancellation);
@@ -128,17 +132,13 @@ internal static class GenerateBenchmark
         }
 
         var ids = new int[batch];
-        for (var window = 0; window < Decoded / Window; window++)
+        for (var i = 0; i < Decoded; i++)
         {
             cancellation.ThrowIfCancellationRequested();
+            Array.Fill(ids, (i * 17 + 3) % vocabulary);
             var start = Stopwatch.GetTimestamp();
-            for (var i = 0; i < Window; i++)
-            {
-                Array.Fill(ids, (i * 17 + 3) % vocabulary);
-                decoder.Decode(sequences, ids);
-            }
-
-            timing.Steps.Add(Stopwatch.GetElapsedTime(start).TotalSeconds / Window);
+            decoder.Decode(sequences, ids);
+            timing.Steps[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
         foreach (var sequence in sequences)
@@ -194,16 +194,25 @@ internal static class GenerateBenchmark
 
     private static int[] PromptOf(int member, int vocabulary) => [.. Enumerable.Range(0, Prompt).Select(i => (i * 31 + member * 97) % vocabulary)];
 
-    /// <summary>Seconds of a step, window by window, and tokens per second of the best prompt.</summary>
+    /// <summary>A few rounds at least, and more while they are short.</summary>
+    private sealed class Rounding
+    {
+        private readonly long _start = Stopwatch.GetTimestamp();
+        private int _rounds;
+
+        public bool GoesOn => _rounds++ < Rounds || Stopwatch.GetElapsedTime(_start).TotalSeconds < Seconds;
+    }
+
+    /// <summary>Seconds of each step in each round, and tokens per second of the best prompt.</summary>
     private sealed class Timing
     {
-        public List<double> Steps { get; } = [];
+        public List<double>[] Steps { get; } = [.. Enumerable.Range(0, Decoded).Select(_ => new List<double>())];
 
         public double Prefill { get; set; }
 
-        public double Best => Steps.Min();
+        public double Best => Steps.Average(times => times.Min());
 
-        public double Median => Steps.Order().ElementAt(Steps.Count / 2);
+        public double Median => Steps.Average(times => times.Order().ElementAt(times.Count / 2));
     }
 
     private sealed class Wordless(int count) : ITokenText

@@ -59,6 +59,9 @@ internal sealed unsafe class CompiledGraph : IDisposable
     /// <summary>Bytes of matrices that one call reads, the head included.</summary>
     public long MatrixBytes => _weights.MatrixBytes;
 
+    /// <summary>The nodes that are run, in order.</summary>
+    public IEnumerable<string> Steps => _steps.Select(step => step.Name);
+
     /// <summary>Who decides whether all threads take part; null for always all.</summary>
     public ThreadChoice? Choice { get; init; }
 

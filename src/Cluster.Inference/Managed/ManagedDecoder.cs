@@ -95,6 +95,9 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     /// <summary>Passes that were left out.</summary>
     public IReadOnlyCollection<string> Without { get; }
 
+    /// <summary>The nodes of <see cref="Graph"/> that are run, in order: all but slices, which are views.</summary>
+    internal IEnumerable<string> Steps => _compiled.Steps;
+
     /// <summary>Most threads that compute, the caller's included.</summary>
     public int Threads { get; }
 

@@ -101,6 +101,37 @@ public class GraphPassesTests
         Assert.NotEqual(alone, Rows(decoder, 5, 4));
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Decoder_RunsTheGraphThatIsPrinted(string name)
+    {
+        var shape = ShapeOf(name);
+        foreach (var without in (string[][])[[], ["fuse-product", "remove-dead"], s_names])
+        {
+            using var decoder = Decoder(shape, without: without);
+            var graph = GraphPasses.Optimise(GraphBuilder.Build(new ParameterLayout(shape)), without);
+            Assert.Equal(graph.Nodes.Where(node => node.Op != GraphOp.Slice).Select(node => node.Name), decoder.Steps);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Optimise_AllPasses_NothingLeftToFuse(string name)
+    {
+        var graph = GraphPasses.Optimise(GraphBuilder.Build(new ParameterLayout(ShapeOf(name))), []);
+        GraphOp[] expected =
+        [
+            GraphOp.Embedding, GraphOp.PositionRow, GraphOp.Normalise, GraphOp.Product, GraphOp.Slice, GraphOp.Attention, GraphOp.ResidualNorm,
+        ];
+        Assert.All(graph.Nodes, node => Assert.Contains(node.Op, expected));
+        Assert.Equal(4 * 2 + 1, graph.Nodes.Count(node => node.Op == GraphOp.Product));
+        Assert.Equal(graph.Nodes.Select(node => node.Name), graph.Nodes.Where(node => graph.Live().Contains(node.Name)).Select(node => node.Name));
+        // The same again: a pass is a function.
+        var again = GraphPasses.Optimise(GraphBuilder.Build(new ParameterLayout(ShapeOf(name))), []);
+        Assert.Equal(graph.Nodes.Select(node => $"{node.Name} {node.Op} {string.Join(' ', node.Inputs)} {node.Weight} {node.Bias}"),
+            again.Nodes.Select(node => $"{node.Name} {node.Op} {string.Join(' ', node.Inputs)} {node.Weight} {node.Bias}"));
+    }
+
     [Fact]
     public void Optimise_UnknownName_IsRefused()
     {
