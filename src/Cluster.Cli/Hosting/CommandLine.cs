@@ -44,6 +44,7 @@ public static class CommandLine
             UpVerb.Create(environment),
             ProveVerb.Create(environment),
             ChaosVerb.Create(environment),
+            SimulateVerb.Create(environment),
             StatusVerb.Create(environment),
             WishVerbs.Pause(environment),
             WishVerbs.Resume(environment),
