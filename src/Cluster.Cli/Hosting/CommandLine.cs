@@ -45,6 +45,7 @@ public static class CommandLine
             ProveVerb.Create(environment),
             ChaosVerb.Create(environment),
             SimulateVerb.Create(environment),
+            PlanVerb.Create(environment),
             StatusVerb.Create(environment),
             WishVerbs.Pause(environment),
             WishVerbs.Resume(environment),

@@ -32,6 +32,9 @@ internal sealed record SimulationRequest
     /// <summary>Mean time between failures of one replica; 0 for none.</summary>
     public required double MeanSecondsBetweenFailures { get; init; }
 
+    /// <summary>A lane takes up to this share longer; 0 has everyone ready at once.</summary>
+    public required double Jitter { get; init; }
+
     /// <summary>From a failure to the offer of the next life.</summary>
     public required double RestartSeconds { get; init; }
 
@@ -50,7 +53,7 @@ internal sealed record SimulationRequest
 /// <param name="Steps">Measured.</param>
 /// <param name="CoordinatorMilliseconds">
 /// From the last READY that a replica says to the last COMMIT that a replica hears of, over the measured steps: both ways of the messages, the
-/// decision and the durable write. Steps in which somebody failed or was taken in are left out.
+/// decision and the durable write.
 /// </param>
 /// <param name="StepMilliseconds">Mean time of a measured step, whatever happened in it.</param>
 /// <param name="Goodput">Share of the time that the steps alone would have taken on replicas that are alike and do not fail, 0–1.</param>
@@ -126,7 +129,7 @@ internal sealed class ClusterSimulation(string folder, Action<string> say)
         WriteShards(run, recipe);
         var job = new TrainingJob(
             run.Name, StageNames.Pretraining, RecipeJson.Canonical(recipe), run.Path, [], 0, warmUp, null, [1], replicas / request.Silos,
-            new SimulatedWork(request.Seed, request.StepSeconds / request.LanesPerReplica, Jitter: 0.05, request.MeanSecondsBetweenFailures, request.RestartSeconds, request.CopySeconds));
+            new SimulatedWork(request.Seed, request.StepSeconds / request.LanesPerReplica, request.Jitter, request.MeanSecondsBetweenFailures, request.RestartSeconds, request.CopySeconds));
         var coordinator = grains.GetGrain<IAllReduceGrain>(job.Key);
         var schedule = grains.GetGrain<IScheduleGrain>(job.Key);
         await schedule.OpenAsync(job);
@@ -153,12 +156,10 @@ internal sealed class ClusterSimulation(string folder, Action<string> say)
         var start = steps.Last(step => step.Step < warmUp).LastCommit;
         var seconds = Seconds(start, measured[^1].LastCommit);
         var during = failures.Where(at => at > start && at < measured[^1].FirstCommit).ToArray();
-        // Where somebody leaves or copies, the last COMMIT waits for other things than the coordinator.
-        var quiet = measured.Where(step => step.LastReady > 0 && step.LastCommit > step.LastReady && Seconds(step.LastReady, step.LastCommit) < request.StepSeconds / 2
-            && !during.Any(at => at > step.LastReady - Stopwatch.Frequency * request.StepSeconds && at < step.LastCommit));
+        var decided = measured.Where(step => step.LastReady > 0 && step.LastCommit > 0);
         var count = last - warmUp;
         return new SimulationRow(
-            replicas, count, Distribution.Of(quiet.Select(step => 1_000 * Seconds(step.LastReady, step.LastCommit))), Math.Round(1_000 * seconds / count, 1),
+            replicas, count, Distribution.Of(decided.Select(step => 1_000 * Seconds(step.LastReady, step.LastCommit))), Math.Round(1_000 * seconds / count, 1),
             Math.Round(count * request.StepSeconds / seconds, 4), during.Length,
             Distribution.Of(during.Select(at => Seconds(at, measured.First(step => step.FirstCommit > at).FirstCommit))), progress.Joined - joinedBefore, progress.LostLanes,
             Math.Round(Rise(f => f.Messages) / count, 1), Math.Round(Rise(f => f.Bytes) / count), Math.Round(1_000 * Rise(f => f.ProcessorSeconds) / count, 2),

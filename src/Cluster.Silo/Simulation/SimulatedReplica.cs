@@ -6,7 +6,6 @@ using Cluster.Collectives.Protocol;
 using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Core.Randomness;
-using Cluster.Silo.Shards;
 using Cluster.Silo.Training;
 
 namespace Cluster.Silo.Simulation;
@@ -14,13 +13,13 @@ namespace Cluster.Silo.Simulation;
 /// <summary>What a simulated replica has besides its work.</summary>
 /// <param name="Identity">Of its run.</param>
 /// <param name="Address">By which the coordinator finds its silo.</param>
-/// <param name="Line">Its way to the coordinator.</param>
-/// <param name="Shards">Where its lanes' tokens come from.</param>
+/// <param name="Coordinator">Its way to the coordinator.</param>
+/// <param name="Tokens">Of a step and lane, from the shards.</param>
 /// <param name="Ledger">Of its silo.</param>
 /// <param name="Time">By which it works.</param>
 /// <param name="Steps">Of the schedule: no tokens are asked for beyond it.</param>
 internal sealed record SimulatedSurroundings(
-    RunIdentity Identity, string Address, CoordinatorLine Line, ShardLine Shards, SimulationLedger Ledger, TimeProvider Time, long Steps);
+    RunIdentity Identity, string Address, ICoordinatorPort Coordinator, Func<long, int, Task<LaneTokens>> Tokens, SimulationLedger Ledger, TimeProvider Time, long Steps);
 
 /// <summary>
 /// A replica that computes nothing: it runs the real machine of the protocol, takes its lanes' tokens from the real shards, and sleeps
@@ -154,7 +153,7 @@ internal sealed class SimulatedReplica : ILocalReplica
         _isDown = true;
         _lane.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _around.Ledger.Failed(_around.Time.GetTimestamp());
-        _around.Line.Failed(_member.Id, "It was to fail.");
+        _around.Coordinator.Failed(_member.Id, new InvalidOperationException("It was to fail."));
         _life.Change(Span(_work.RestartSeconds), Timeout.InfiniteTimeSpan);
     }
 
@@ -187,22 +186,22 @@ internal sealed class SimulatedReplica : ILocalReplica
                     _copy.Change(Span(_work.CopySeconds), Timeout.InfiniteTimeSpan);
                     break;
                 case ReplicaAction.SendJoin send:
-                    _around.Line.Say(send with { Join = send.Join with { StateHash = SimulatedBits.State(_work.Seed, send.Join.Steps) } });
+                    _around.Coordinator.Send(send with { Join = send.Join with { StateHash = SimulatedBits.State(_work.Seed, send.Join.Steps) } });
                     break;
                 case ReplicaAction.SendReport send:
-                    _around.Line.Say(send with { Report = send.Report with { StateHash = SimulatedBits.State(_work.Seed, send.Report.Applied) } });
+                    _around.Coordinator.Send(send with { Report = send.Report with { StateHash = SimulatedBits.State(_work.Seed, send.Report.Applied) } });
                     break;
                 case ReplicaAction.SendReady send:
                     _around.Ledger.Ready(send.Ready.Step, _around.Time.GetTimestamp());
-                    _around.Line.Say(action);
+                    _around.Coordinator.Send(action);
                     break;
                 case ReplicaAction.Quit quit:
                     _isDown = true;
                     _around.Ledger.FoundWrong();
-                    _around.Line.Failed(_member.Id, quit.Reason);
+                    _around.Coordinator.Failed(_member.Id, new InvalidOperationException(quit.Reason));
                     break;
                 default:
-                    _around.Line.Say(action);
+                    _around.Coordinator.Send(action);
                     break;
             }
         }
@@ -219,9 +218,9 @@ internal sealed class SimulatedReplica : ILocalReplica
             if (_held.Contains(lane))
                 continue;
             _computing = (begin.Step, lane);
-            var tokens = _ahead.Remove(lane, out var ahead) && ahead.Step == begin.Step ? ahead.Tokens : _around.Shards.GetAsync(begin.Step, lane);
+            var tokens = _ahead.Remove(lane, out var ahead) && ahead.Step == begin.Step ? ahead.Tokens : _around.Tokens(begin.Step, lane);
             if (begin.Step + 1 < _around.Steps)
-                _ahead[lane] = (begin.Step + 1, _around.Shards.GetAsync(begin.Step + 1, lane));
+                _ahead[lane] = (begin.Step + 1, _around.Tokens(begin.Step + 1, lane));
             if (tokens.IsCompleted)
                 Compute(tokens, (begin.Step, lane));
             else
@@ -241,7 +240,7 @@ internal sealed class SimulatedReplica : ILocalReplica
             return;
         if (!tokens.IsCompletedSuccessfully)
         {
-            _around.Line.Failed(_member.Id, tokens.Exception!.InnerException!.Message);
+            _around.Coordinator.Failed(_member.Id, tokens.Exception!);
             _isDown = true;
             return;
         }

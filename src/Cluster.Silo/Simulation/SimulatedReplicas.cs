@@ -33,7 +33,7 @@ public sealed class SimulatedReplicas(ILocalSiloDetails silo, ExchangeHub hub, T
         var address = Open(job);
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         var around = new SimulatedSurroundings(
-            ReplicaHost.IdentityOf(job, recipe) with { Fingerprint = nameof(Simulation) }, address, line, shards,
+            ReplicaHost.IdentityOf(job, recipe) with { Fingerprint = nameof(Simulation) }, address, line, shards.GetAsync,
             _ledgers.GetOrAdd(job.Key, _ => new SimulationLedger()), time, recipe.Training.Steps);
         return new SimulatedReplica(key, job, work, around);
     }

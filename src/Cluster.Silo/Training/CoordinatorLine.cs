@@ -11,7 +11,7 @@ namespace Cluster.Silo.Training;
 /// <param name="coordinator">Whom to tell.</param>
 /// <param name="time">How long a batch has been on its way is read from it.</param>
 /// <param name="logger">Told where the coordinator does not answer.</param>
-internal sealed partial class CoordinatorLine(IAllReduceGrain coordinator, TimeProvider time, ILogger logger)
+internal sealed partial class CoordinatorLine(IAllReduceGrain coordinator, TimeProvider time, ILogger logger) : ICoordinatorPort
 {
     // Replicas that hear nothing say again what they said, once a second: a batch that is lost with its coordinator holds nobody up for longer.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
@@ -22,12 +22,12 @@ internal sealed partial class CoordinatorLine(IAllReduceGrain coordinator, TimeP
     private long _sentAt;
 
     /// <summary>Passes one of the Send actions on. It may be said twice: the protocol takes no harm.</summary>
-    public void Say(ReplicaAction message) => Say(outbox => outbox.Add(message));
+    public void Send(ReplicaAction message) => Add(outbox => outbox.Add(message));
 
-    /// <summary>A replica cannot go on.</summary>
-    public void Failed(string member, string reason) => Say(outbox => outbox.Add(new FailedMessage(member, reason)));
+    /// <inheritdoc/>
+    public void Failed(string member, Exception error) => Add(outbox => outbox.Add(new FailedMessage(member, error.Message)));
 
-    private void Say(Action<Outbox> add)
+    private void Add(Action<Outbox> add)
     {
         lock (_gate)
         {

@@ -153,7 +153,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
 
     void ICoordinatorPort.Send(ReplicaAction message)
     {
-        _line.Say(message);
+        _line.Send(message);
         if (message is not ReplicaAction.SendPeerLost { Lost: var lost })
             return;
         LogPeerLost(lost.Lost, lost.Reason);
@@ -179,7 +179,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
     void ICoordinatorPort.Failed(string member, Exception error)
     {
         LogFailed(member, error);
-        _line.Failed(member, error.Message);
+        _line.Failed(member, error);
     }
 
     /// <summary>A copy of an engine's state, made once and filled again for every checkpoint.</summary>

@@ -1,6 +1,4 @@
 // Enters: the coordinator's messages to replicas of this silo. Leaves: the same to each of them. Keeps: the plan that steps are begun by.
-using Cluster.Collectives.Protocol;
-using Cluster.Collectives.Reduction;
 using Cluster.Contracts.Training;
 using Cluster.Silo.Hosting;
 using Orleans.Concurrency;
@@ -14,7 +12,7 @@ public sealed class ReplicaRelayGrain(LocalReplicas local) : Grain, IReplicaRela
 {
     private ReplicaKey _key;
     private byte[]? _secret;
-    private (PlanMessage Message, Roster Members, LaneAssignment Assignment)? _plan;
+    private HeldPlan _plan = new();
 
     /// <inheritdoc/>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
@@ -28,22 +26,14 @@ public sealed class ReplicaRelayGrain(LocalReplicas local) : Grain, IReplicaRela
     {
         // Another job under the same key may have begun its terms anew.
         if (_secret is null || !_secret.AsSpan().SequenceEqual(job.Secret))
-            (_secret, _plan) = (job.Secret, null);
+            (_secret, _plan) = (job.Secret, new HeldPlan());
         foreach (var slot in slots)
             await local.StartAsync(KeyOf(slot), job);
     }
 
     /// <inheritdoc/>
-    public Task<bool> BeginAsync(BeginStepMessage begin, int[] slots)
-    {
-        // Messages overtake each other: an earlier plan than the one that is here is of no more use.
-        if (begin.Plan is { } plan && (_plan is not { } known || (plan.Term, plan.Number).CompareTo((known.Message.Term, known.Message.Number)) > 0))
-            _plan = (plan, plan.ToRoster(), plan.ToAssignment());
-        if (_plan is not { } here || (here.Message.Term, here.Message.Number) != (begin.Term, begin.PlanNumber))
-            return Task.FromResult(false);
-        var record = new BeginStep(begin.Term, begin.Generation, begin.Step, here.Members, here.Assignment, begin.Committed.ToRecord());
-        return Tell(slots, replica => replica.Post(record));
-    }
+    public Task<bool> BeginAsync(BeginStepMessage begin, int[] slots) =>
+        _plan.Begin(begin) is { } record ? Tell(slots, replica => replica.Post(record)) : Task.FromResult(false);
 
     /// <inheritdoc/>
     public Task CommitAsync(CommitMessage commit, int[] slots)
