@@ -45,7 +45,7 @@ internal sealed class SimulatedReplica : ILocalReplica
     private (long Step, int Lane)? _computing;
     private CopyState? _copying;
     private long _heldStep = -1, _heardAt;
-    private bool _isDown, _isOver;
+    private bool _isDown, _isOver, _mayFail;
 
     /// <param name="key">Its grain key.</param>
     /// <param name="job">What it works on.</param>
@@ -135,10 +135,18 @@ internal sealed class SimulatedReplica : ILocalReplica
         (_member, _machine, _heldStep, _computing, _copying, _isDown) = (member, new ReplicaStepMachine(member, _around.Identity, applied), -1, null, null, false);
         _held.Clear();
         _heardAt = _around.Time.GetTimestamp();
-        if (_work.MeanSecondsBetweenFailures > 0)
-            _life.Change(Span(-Math.Log(1 - _random.Double(_lives++)) * _work.MeanSecondsBetweenFailures), Timeout.InfiniteTimeSpan);
+        // Before there is a first step nobody holds anything that could be lost.
+        _mayFail = applied < 0;
+        if (_mayFail)
+            SetEnd();
         Do(_machine.Start());
         return (member, _machine);
+    }
+
+    private void SetEnd()
+    {
+        if (_work.MeanSecondsBetweenFailures > 0)
+            _life.Change(Span(-Math.Log(1 - _random.Double(_lives++)) * _work.MeanSecondsBetweenFailures), Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>As a worker whose device fails: its process tells the coordinator, and a new one takes its place.</summary>
@@ -167,6 +175,9 @@ internal sealed class SimulatedReplica : ILocalReplica
                     _around.Ledger.Applied(apply.Step, _heardAt);
                     break;
                 case ReplicaAction.Work work:
+                    if (!_mayFail)
+                        SetEnd();
+                    _mayFail = true;
                     if (work.Begin.Committed is { GradientHash: { Length: > 0 } hash } committed && hash != SimulatedBits.Gradient(_work.Seed, committed.Steps - 1))
                         _around.Ledger.FoundWrong();
                     if (_heldStep != work.Begin.Step)

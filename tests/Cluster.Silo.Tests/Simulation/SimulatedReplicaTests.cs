@@ -60,12 +60,13 @@ public class SimulatedReplicaTests
     {
         await using var world = new World(s_work with { MeanSecondsBetweenFailures = 100 });
         var first = world.Member;
+        world.Time.Advance(10_000);
+        Assert.Empty(world.Failures);
+        world.Begin(1, 0, lanes: 1);
         while (world.Failures.Count == 0)
             world.Time.Advance(0.1);
         Assert.Equal([first], world.Failures);
-        world.Begin(1, 0, lanes: 1);
         world.Time.Advance(2.5);
-        Assert.Empty(world.Ready);
         Assert.DoesNotContain(world.Said, said => said is ReplicaAction.SendJoin join && join.Join.Member.Id != first);
         world.Time.Advance(0.6);
         var join = Assert.IsType<ReplicaAction.SendJoin>(world.Said[^1]).Join;
@@ -89,6 +90,7 @@ public class SimulatedReplicaTests
         static async Task<IReadOnlyList<long>> FailuresAsync(ulong seed)
         {
             await using var world = new World(s_work with { Seed = seed, MeanSecondsBetweenFailures = 100 });
+            world.Begin(1, 0, lanes: 1);
             world.Time.Advance(30_000);
             return world.Ledger.Figures(0, 0, 0).Failures;
         }
