@@ -55,6 +55,8 @@ public static class CommandLine
             UpVerb.Create(environment),
             ProveVerb.Create(environment),
             ChaosVerb.Create(environment),
+            SimulateVerb.Create(environment),
+            PlanVerb.Create(environment),
             StatusVerb.Create(environment),
             WishVerbs.Pause(environment),
             WishVerbs.Resume(environment),

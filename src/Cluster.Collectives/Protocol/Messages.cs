@@ -17,11 +17,11 @@ public sealed record Join(Member Member, long Steps, string StateHash, RunIdenti
 /// <param name="Term">The coordinator's term.</param>
 /// <param name="Generation">The membership's generation; a higher one than the last means that the membership changed.</param>
 /// <param name="Step">Steps committed so far, which is the index of the step to compute.</param>
-/// <param name="Members">Everyone, in lane order.</param>
-/// <param name="Assignment">A range of lanes per member.</param>
+/// <param name="Members">Everyone, in lane order; the same object as in the step before where nobody came or left.</param>
+/// <param name="Assignment">A range of lanes per member; the same object as in the step before where it is the same.</param>
 /// <param name="Committed">The outcome of the step before: who has not applied it yet does so first.</param>
 public sealed record BeginStep(
-    long Term, long Generation, long Step, IReadOnlyList<Member> Members, LaneAssignment Assignment, CommitRecord Committed);
+    long Term, long Generation, long Step, Roster Members, LaneAssignment Assignment, CommitRecord Committed);
 
 /// <summary>Replica → coordinator: the reduced gradient of the step is here, and every step before is applied [10].</summary>
 /// <param name="Member">Who.</param>

@@ -255,14 +255,7 @@ public sealed class ReplicaStepMachine
         return actions;
     }
 
-    private int PlaceIn(BeginStep begin)
-    {
-        for (var i = 0; i < begin.Members.Count; i++)
-        {
-            if (begin.Members[i].Id == _member.Id)
-                return i;
-        }
-
-        throw new InvalidOperationException($"Replica {_member.Id} was told to begin a step that it is no member of.");
-    }
+    private int PlaceIn(BeginStep begin) => begin.Members.PlaceOf(_member.Id) is var place and >= 0
+        ? place
+        : throw new InvalidOperationException($"Replica {_member.Id} was told to begin a step that it is no member of.");
 }

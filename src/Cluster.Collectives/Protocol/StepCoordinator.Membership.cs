@@ -6,7 +6,7 @@ namespace Cluster.Collectives.Protocol;
 public sealed partial class StepCoordinator
 {
     /// <summary>Takes part: computes lanes, or idles where there are fewer lanes than members.</summary>
-    private readonly List<Member> _members = [];
+    private readonly MemberList _members = new();
 
     /// <summary>Offered themselves; they copy a state at a boundary.</summary>
     private readonly List<Newcomer> _newcomers = [];
@@ -93,11 +93,14 @@ public sealed partial class StepCoordinator
     /// <see cref="Stalled"/>.) The survivors keep their lanes and take over the lost ones in a new generation [14]; a step whose COMMIT
     /// is being stored is not touched, for a COMMIT is never undone [10].
     /// </summary>
-    public IReadOnlyList<CoordinatorAction> Lose(string member, string reason)
+    public IReadOnlyList<CoordinatorAction> Lose(string member, string reason) => Lose([member], reason);
+
+    /// <summary>Several are gone at once, as when their silo is: one generation begins without all of them.</summary>
+    public IReadOnlyList<CoordinatorAction> Lose(IReadOnlyCollection<string> members, string reason)
     {
         var actions = new List<CoordinatorAction>();
         if (!Silent && _phase != Phase.Empty)
-            Depart(member, mayLive: false, actions);
+            Depart(members, mayLive: false, actions);
         return actions;
     }
 
@@ -354,36 +357,48 @@ public sealed partial class StepCoordinator
     }
 
     /// <summary>Takes a replica out of wherever it is, and goes on without it.</summary>
-    private void Depart(string id, bool mayLive, List<CoordinatorAction> actions)
+    private void Depart(string id, bool mayLive, List<CoordinatorAction> actions) => Depart([id], mayLive, actions);
+
+    /// <summary>Takes replicas out of wherever they are, and goes on without them.</summary>
+    private void Depart(IReadOnlyCollection<string> ids, bool mayLive, List<CoordinatorAction> actions)
     {
-        if (Find(id) is not { } member)
+        var isWorking = _phase == Phase.Working && _writing is null;
+        var (known, awaited, members) = (false, _asked.Count, new HashSet<string>(StringComparer.Ordinal));
+        foreach (var id in ids)
+        {
+            if (Find(id) is not { } member)
+                continue;
+            known = true;
+            if (mayLive)
+                _apart[id] = member;
+            else
+                _apart.Remove(id);
+            var place = PlaceOf(id);
+            if (place >= 0 && members.Add(id) && isWorking)
+                LostLanes += _assignment![place].Count;
+            _newcomers.RemoveAll(n => n.Member.Id == id);
+            _reports.Remove(id);
+            _asked.Remove(id);
+            _gone[id] = (_term, Generation);
+        }
+
+        if (!known)
             return;
-        if (mayLive)
-            _apart[id] = member;
-        else
-            _apart.Remove(id);
-        var place = PlaceOf(id);
-        if (place >= 0)
-            RemoveMember(place);
-        _newcomers.RemoveAll(n => n.Member.Id == id);
-        _reports.Remove(id);
-        var lastAnswer = _asked.Remove(id) && _asked.Count == 0;
-        _gone[id] = (_term, Generation);
+        RemoveMembers(members);
         switch (_phase)
         {
-            case Phase.Gathering when place >= 0:
-                _expected = Math.Max(1, _expected - 1);
+            case Phase.Gathering when members.Count > 0:
+                _expected = Math.Max(1, _expected - members.Count);
                 StartWhenComplete(actions);
                 break;
             case Phase.Asking:
-                if (lastAnswer)
+                if (awaited > 0 && _asked.Count == 0)
                     Assess(actions);
                 break;
-            case Phase.Working when place >= 0 && _writing is null:
-                LostLanes += _assignment![place].Count;
+            case Phase.Working when members.Count > 0 && isWorking:
                 if (_members.Count > 0)
                 {
-                    BeginAgain(LaneAssignment.Absorb(_assignment, place), actions);
+                    BeginAgain(LaneAssignment.Keeping(_lanes, [.. _members.Select(m => _assignment![_begun!.Members.PlaceOf(m.Id)])]), actions);
                 }
                 else
                 {
@@ -398,16 +413,21 @@ public sealed partial class StepCoordinator
         }
     }
 
-    private void RemoveMember(int place)
+    private void RemoveMembers(HashSet<string> ids)
     {
-        var id = _members[place].Id;
-        _members.RemoveAt(place);
-        _ready.Remove(id);
-        _draining.Remove(id);
+        if (ids.Count == 0)
+            return;
+        _members.RemoveAll(m => ids.Contains(m.Id));
+        foreach (var id in ids)
+        {
+            _ready.Remove(id);
+            _draining.Remove(id);
+        }
+
         _changed = true;
         foreach (var newcomer in _newcomers)
         {
-            if (newcomer.Copy?.Donor.Id == id)
+            if (newcomer.Copy is { } copy && ids.Contains(copy.Donor.Id))
                 newcomer.Copy = null;
         }
     }
@@ -417,21 +437,24 @@ public sealed partial class StepCoordinator
     {
         if (_draining.Count == 0)
             return;
+        var leaving = new HashSet<string>(StringComparer.Ordinal);
         for (var place = _members.Count - 1; place >= 0; place--)
         {
             var id = _members[place].Id;
             if (!_draining.Remove(id))
                 continue;
-            if (_members.Count == 1)
+            if (leaving.Count == _members.Count - 1)
             {
                 actions.Add(new CoordinatorAction.DrainRefused(id, $"Replica {id} is the last one: the run's state would be lost."));
                 continue;
             }
 
-            RemoveMember(place);
+            leaving.Add(id);
             _gone[id] = (_term, Generation);
             actions.Add(new CoordinatorAction.Released(id));
         }
+
+        RemoveMembers(leaving);
     }
 
     private void Offered(Member member, long steps, string stateHash)
@@ -468,8 +491,15 @@ public sealed partial class StepCoordinator
         if (_agreed is null)
         {
             StalledSteps++;
-            Ask(_members, actions);
+            Ask(Members, actions);
             return false;
+        }
+
+        var serves = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var newcomer in _newcomers)
+        {
+            if (newcomer.Copy is { } copy)
+                serves[copy.Donor.Id] = serves.GetValueOrDefault(copy.Donor.Id) + 1;
         }
 
         for (var i = _newcomers.Count - 1; i >= 0; i--)
@@ -481,8 +511,9 @@ public sealed partial class StepCoordinator
             {
                 Admit(newcomer);
             }
-            else if (ChooseDonor(newcomer) is { } donor)
+            else if (ChooseDonor(newcomer, serves) is { } donor)
             {
+                serves[donor.Id] = serves.GetValueOrDefault(donor.Id) + 1;
                 newcomer.Copy = new CopyState(_term, Generation, donor, _committed, _agreed);
                 newcomer.Hopeless = false;
                 actions.Add(new CoordinatorAction.SendCopy(newcomer.Copy, newcomer.Member));
@@ -499,7 +530,7 @@ public sealed partial class StepCoordinator
     }
 
     /// <summary>The member that serves the fewest copies; of those the last by name, who has the fewest lanes of an even division.</summary>
-    private Member? ChooseDonor(Newcomer newcomer)
+    private Member? ChooseDonor(Newcomer newcomer, Dictionary<string, int> serves)
     {
         Member? best = null;
         var bestServes = int.MaxValue;
@@ -507,9 +538,9 @@ public sealed partial class StepCoordinator
         {
             if (newcomer.Failed.Exists(f => f.Donor == member.Id))
                 continue;
-            var serves = _newcomers.Count(n => n.Copy?.Donor.Id == member.Id);
-            if (serves < bestServes || (serves == bestServes && string.CompareOrdinal(member.Id, best!.Id) > 0))
-                (best, bestServes) = (member, serves);
+            var served = serves.GetValueOrDefault(member.Id);
+            if (served < bestServes || (served == bestServes && string.CompareOrdinal(member.Id, best!.Id) > 0))
+                (best, bestServes) = (member, served);
         }
 
         return best;
@@ -610,7 +641,8 @@ public sealed partial class StepCoordinator
         foreach (var (id, report) in _reports)
         {
             _apart.Remove(id);
-            _members.RemoveAll(m => m.Id == id);
+            if (PlaceOf(id) >= 0)
+                _members.Remove(id);
             _newcomers.RemoveAll(n => n.Member.Id == id);
             if (report.Applied == top)
             {
@@ -660,6 +692,7 @@ public sealed partial class StepCoordinator
 
         _held.Clear();
         _assignment = LaneAssignment.Keeping(_lanes, held);
+        _isSettled = kept == 0;
         if (kept > 0)
             LostLanes += _lanes - kept;
     }
@@ -677,16 +710,7 @@ public sealed partial class StepCoordinator
     private void TellEvicted(string id, List<CoordinatorAction> actions) =>
         actions.Add(new CoordinatorAction.SendEvicted(new Evicted(_term, Generation, _committed), id));
 
-    private int PlaceOf(string id)
-    {
-        for (var i = 0; i < _members.Count; i++)
-        {
-            if (_members[i].Id == id)
-                return i;
-        }
-
-        return -1;
-    }
+    private int PlaceOf(string id) => _members.PlaceOf(id);
 
     /// <summary>A replica that the coordinator has to do with: a member, one that is asked for its state, one that is apart or joining; null if it is none.</summary>
     public Member? Find(string id)
@@ -704,16 +728,20 @@ public sealed partial class StepCoordinator
     }
 
     /// <summary>Everyone who may hold the committed state, now or once the copies under way are done: what the record names.</summary>
-    private List<Member> Known()
+    private IReadOnlyList<Member> Known()
     {
-        var known = new List<Member>(_members);
-        if (_gathering && _phase is Phase.Gathering or Phase.TakingTerm)
-            known.Clear(); // starters offer themselves again
+        var starts = _gathering && _phase is Phase.Gathering or Phase.TakingTerm; // starters offer themselves again
+        if (!starts && _newcomers.Count == 0 && _apart.Count == 0)
+            return Members;
+        var known = starts ? [] : new List<Member>(_members);
         foreach (var newcomer in _newcomers)
             known.Add(newcomer.Member);
+        if (_apart.Count == 0)
+            return known;
+        var names = known.Select(m => m.Id).ToHashSet(StringComparer.Ordinal);
         foreach (var (id, member) in _apart)
         {
-            if (!known.Exists(m => m.Id == id))
+            if (!names.Contains(id))
                 known.Add(member);
         }
 

@@ -30,6 +30,11 @@ public sealed partial class StepCoordinator
     private bool _reading, _untold, _announced, _gathering;
     private LaneAssignment? _assignment;
     private BeginStep? _begun;
+    private IReadOnlyList<Member>? _storedOf;
+    private HashSet<Member> _storedMembers = [];
+
+    /// <summary>Whether the lanes are divided as they stay for as long as nobody comes or leaves.</summary>
+    private bool _isSettled;
 
     /// <param name="nonce">A random number of this activation's own, see <see cref="Term"/>.</param>
     public StepCoordinator(uint nonce) => _nonce = nonce;
@@ -67,8 +72,8 @@ public sealed partial class StepCoordinator
     /// <summary>The membership's generation; 0 before the first step.</summary>
     public long Generation { get; private set; }
 
-    /// <summary>Who takes part, in lane order.</summary>
-    public IReadOnlyList<Member> Members => _members;
+    /// <summary>Who takes part, in lane order; the same object as long as nobody comes or leaves.</summary>
+    public Roster Members => _members.Snapshot();
 
     /// <summary>The last stored outcome.</summary>
     public CommitRecord Committed => _committed;
@@ -180,13 +185,18 @@ public sealed partial class StepCoordinator
         }
 
         _ready[ready.Member] = ready;
+        // Those who came before are equal to each other: one of them stands for all.
         foreach (var other in _ready.Values)
         {
+            if (other.Member == ready.Member)
+                continue;
             if (ready.GradientHash != other.GradientHash)
             {
                 return Stop($"At step {ready.Step} replica {other.Member} has gradient {other.GradientHash} and replica {ready.Member} has "
                     + $"{ready.GradientHash}: equal inputs gave unequal bits.", actions);
             }
+
+            break;
         }
 
         if (_ready.Count < _members.Count)
@@ -292,7 +302,7 @@ public sealed partial class StepCoordinator
         if (_phase == Phase.Boundary)
         {
             if (_members.Count > 0)
-                actions.Add(new CoordinatorAction.SendCommit(new Commit(_term, Generation, _committed), [.. _members]));
+                actions.Add(new CoordinatorAction.SendCommit(new Commit(_term, Generation, _committed), Members));
             foreach (var newcomer in _newcomers)
             {
                 if (newcomer.Copy is { } copy)
@@ -362,6 +372,8 @@ public sealed partial class StepCoordinator
     {
         if (LastStep > _stored!.LastStep || _committed != _stored.Committed)
             return true;
+        if (_newcomers.Count == 0 && ReferenceEquals(_stored.Members, _members.Snapshot()))
+            return false;
         foreach (var member in _members)
         {
             if (!IsStored(member))
@@ -379,9 +391,17 @@ public sealed partial class StepCoordinator
 
     private bool IsStored(Member member)
     {
-        foreach (var stored in _stored!.Members)
+        var stored = _stored!.Members;
+        if (stored.Count > Roster.Few)
         {
-            if (stored == member)
+            if (!ReferenceEquals(_storedOf, stored))
+                (_storedOf, _storedMembers) = (stored, [.. stored]);
+            return _storedMembers.Contains(member);
+        }
+
+        foreach (var known in stored)
+        {
+            if (known == member)
                 return true;
         }
 
@@ -392,11 +412,12 @@ public sealed partial class StepCoordinator
     {
         if (_changed)
             Generation++;
+        if (_changed || !_isSettled)
+            Arrange();
         _changed = false;
-        Arrange();
         (_phase, _untold, _agreed) = (Phase.Working, false, null);
         _ready.Clear();
-        _begun = new BeginStep(_term, Generation, _committed.Steps, [.. _members], _assignment!, _committed);
+        _begun = new BeginStep(_term, Generation, _committed.Steps, Members, _assignment!, _committed);
         actions.Add(new CoordinatorAction.SendBegin(_begun, _begun.Members));
     }
 
@@ -404,10 +425,10 @@ public sealed partial class StepCoordinator
     private void BeginAgain(LaneAssignment assignment, List<CoordinatorAction> actions)
     {
         Generation++;
-        _changed = false;
+        (_changed, _isSettled) = (false, false);
         _assignment = assignment;
         _ready.Clear();
-        _begun = new BeginStep(_term, Generation, _committed.Steps, [.. _members], assignment, _committed);
+        _begun = new BeginStep(_term, Generation, _committed.Steps, Members, assignment, _committed);
         actions.Add(new CoordinatorAction.SendBegin(_begun, _begun.Members));
     }
 
@@ -415,7 +436,7 @@ public sealed partial class StepCoordinator
     private void Tell(List<CoordinatorAction> actions)
     {
         if (_untold && _members.Count > 0)
-            actions.Add(new CoordinatorAction.SendCommit(new Commit(_term, Generation, _committed), [.. _members]));
+            actions.Add(new CoordinatorAction.SendCommit(new Commit(_term, Generation, _committed), Members));
         _untold = false;
     }
 

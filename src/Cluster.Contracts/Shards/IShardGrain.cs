@@ -20,6 +20,12 @@ public interface IShardGrain : IGrainWithStringKey
     [Alias("GetLane"), AlwaysInterleave]
     Task<LaneTokens> GetLaneAsync(long step, int lane);
 
+    /// <summary>Several lanes' micro-batches, in the order in which they are asked for.</summary>
+    /// <param name="steps">A step for each.</param>
+    /// <param name="lanes">A lane for each.</param>
+    [Alias("GetLanes"), AlwaysInterleave]
+    Task<LaneTokens[]> GetLanesAsync(long[] steps, int[] lanes);
+
     /// <summary>A lane's share of the validation.</summary>
     [Alias("GetValidation"), AlwaysInterleave]
     Task<LaneTokens> GetValidationAsync(int lane);

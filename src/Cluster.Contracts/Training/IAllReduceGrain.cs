@@ -19,35 +19,11 @@ public interface IAllReduceGrain : IGrainWithStringKey
     [Alias("Halt")]
     Task HaltAsync();
 
-    /// <summary>A replica offers itself.</summary>
-    [Alias("Join")]
-    Task JoinAsync(JoinMessage join);
+    /// <summary>What replicas of one silo have to say.</summary>
+    [Alias("Hear")]
+    Task HearAsync(HeardMessage heard);
 
-    /// <summary>A replica has a step's reduced gradient.</summary>
-    [Alias("Ready")]
-    Task ReadyAsync(ReadyMessage ready);
-
-    /// <summary>A replica says where it is.</summary>
-    [Alias("Report")]
-    Task ReportAsync(ReportMessage report);
-
-    /// <summary>A newcomer has the committed state.</summary>
-    [Alias("Joined")]
-    Task JoinedAsync(JoinedMessage joined);
-
-    /// <summary>A newcomer could not copy a state.</summary>
-    [Alias("CopyFailed")]
-    Task CopyFailedAsync(CopyFailedMessage failed);
-
-    /// <summary>A replica could not reach a peer.</summary>
-    [Alias("PeerLost")]
-    Task PeerLostAsync(PeerLostMessage lost);
-
-    /// <summary>A replica lives, and has heard nothing for a while.</summary>
-    [Alias("Presence")]
-    Task PresenceAsync(PresenceMessage presence);
-
-    /// <summary>A replica cannot go on.</summary>
+    /// <summary>A replica cannot go on, as somebody else has found.</summary>
     [Alias("Failed")]
     Task FailedAsync(string member, string reason);
 

@@ -15,11 +15,13 @@ namespace Cluster.Contracts.Training;
 /// <param name="SlotsPerSilo">
 /// Replicas on every silo that trains, whichever those are at the time: the job follows the silos. 0 where the replicas are those named.
 /// </param>
+/// <param name="Simulated">What replicas do that compute nothing, or null for those that train.</param>
 [GenerateSerializer, Immutable]
 public sealed record TrainingJob(
     [property: Id(0)] string Run, [property: Id(1)] string Stage, [property: Id(2)] string RecipeJson, [property: Id(3)] string RunPath,
     [property: Id(4)] IReadOnlyList<string> Replicas, [property: Id(5)] long FirstStep, [property: Id(6)] long LastStep,
-    [property: Id(7)] string? StartFrom, [property: Id(8)] byte[] Secret, [property: Id(9)] int SlotsPerSilo = 0)
+    [property: Id(7)] string? StartFrom, [property: Id(8)] byte[] Secret, [property: Id(9)] int SlotsPerSilo = 0,
+    [property: Id(10)] SimulatedWork? Simulated = null)
 {
     /// <summary>Keys the stage's grains: run/stage.</summary>
     public string Key => KeyOf(Run, Stage);
@@ -103,18 +105,88 @@ public sealed record CoordinatorRecordMessage(
 [GenerateSerializer, Immutable]
 public sealed record OutcomeMessage([property: Id(0)] long Term, [property: Id(1)] string GradientHash, [property: Id(2)] StepResult Result);
 
-/// <summary>Coordinator → replica: compute a step, and apply the one before.</summary>
+/// <summary>Who takes part and who computes what, for as long as it holds. A silo keeps it: a step that it is named in travels without it.</summary>
+/// <param name="Term">Of the coordinator that made it.</param>
+/// <param name="Number">Among those of that coordinator, rising.</param>
+/// <param name="Members">Everyone, in lane order.</param>
+/// <param name="LaneCounts">Lanes of each.</param>
+[GenerateSerializer, Immutable]
+public sealed record PlanMessage(
+    [property: Id(0)] long Term, [property: Id(1)] long Number, [property: Id(2)] IReadOnlyList<MemberMessage> Members,
+    [property: Id(3)] IReadOnlyList<int> LaneCounts);
+
+/// <summary>Coordinator → replicas of a silo: compute a step, and apply the one before.</summary>
+/// <param name="Term">Of the coordinator.</param>
+/// <param name="Generation">Of the membership.</param>
+/// <param name="Step">To compute.</param>
+/// <param name="Committed">Outcome of the step before.</param>
+/// <param name="PlanNumber">Of the plan by which it is computed.</param>
+/// <param name="Plan">The plan itself, or null where the silo is known to have it.</param>
 [GenerateSerializer, Immutable]
 public sealed record BeginStepMessage(
-    [property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] long Step,
-    [property: Id(3)] IReadOnlyList<MemberMessage> Members, [property: Id(4)] IReadOnlyList<int> LaneCounts,
-    [property: Id(5)] OutcomeMessage Committed);
+    [property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] long Step, [property: Id(5)] OutcomeMessage Committed,
+    [property: Id(6)] long PlanNumber, [property: Id(7)] PlanMessage? Plan);
 
-/// <summary>Replica → coordinator: the reduced gradient is here.</summary>
+/// <summary>Replicas → coordinator: the reduced gradient of a step is here, the same for all of them.</summary>
+/// <param name="Term">As begun.</param>
+/// <param name="Generation">As begun.</param>
+/// <param name="Step">As begun.</param>
+/// <param name="GradientHash">Of the reduced gradient.</param>
+/// <param name="GradientNorm">Of the reduced gradient.</param>
+/// <param name="Members">Who, as <see cref="ReplicaKey.MemberId"/> names them.</param>
+/// <param name="Losses">Sums of token losses of each one's lanes, in nats, one after the other.</param>
+/// <param name="LaneCounts">Lanes of each.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReadyMessage(
-    [property: Id(0)] string Member, [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Step,
-    [property: Id(4)] string GradientHash, [property: Id(5)] IReadOnlyList<double> Losses, [property: Id(6)] double GradientNorm);
+    [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Step, [property: Id(4)] string GradientHash,
+    [property: Id(6)] double GradientNorm, [property: Id(7)] IReadOnlyList<string> Members, [property: Id(8)] double[] Losses, [property: Id(9)] int[] LaneCounts);
+
+/// <summary>Replica → coordinator: it cannot go on.</summary>
+/// <param name="Member">Who.</param>
+/// <param name="Reason">Why.</param>
+[GenerateSerializer, Immutable]
+public sealed record FailedMessage([property: Id(0)] string Member, [property: Id(1)] string Reason);
+
+/// <summary>What replicas of one silo say to their coordinator. The order of things said does not matter to it, nor whether they are said twice.</summary>
+[GenerateSerializer, Immutable]
+public sealed record HeardMessage
+{
+    /// <summary>They offer themselves.</summary>
+    [Id(0)]
+    public IReadOnlyList<JoinMessage> Joins { get; init; } = [];
+
+    /// <summary>They have a step's reduced gradient.</summary>
+    [Id(1)]
+    public IReadOnlyList<ReadyMessage> Ready { get; init; } = [];
+
+    /// <summary>They say where they are.</summary>
+    [Id(2)]
+    public IReadOnlyList<ReportMessage> Reports { get; init; } = [];
+
+    /// <summary>Newcomers that have the committed state.</summary>
+    [Id(3)]
+    public IReadOnlyList<JoinedMessage> Joined { get; init; } = [];
+
+    /// <summary>Newcomers that could not copy a state.</summary>
+    [Id(4)]
+    public IReadOnlyList<CopyFailedMessage> CopiesFailed { get; init; } = [];
+
+    /// <summary>They could not reach peers.</summary>
+    [Id(5)]
+    public IReadOnlyList<PeerLostMessage> PeersLost { get; init; } = [];
+
+    /// <summary>They live, and have heard nothing for a while.</summary>
+    [Id(6)]
+    public IReadOnlyList<PresenceMessage> Present { get; init; } = [];
+
+    /// <summary>They cannot go on.</summary>
+    [Id(7)]
+    public IReadOnlyList<FailedMessage> Failed { get; init; } = [];
+
+    /// <summary>Whether there is nothing in it but <see cref="Present"/>.</summary>
+    public bool SaysOnlyWhoIsThere =>
+        Joins.Count + Ready.Count + Reports.Count + Joined.Count + CopiesFailed.Count + PeersLost.Count + Failed.Count == 0;
+}
 
 /// <summary>What a committed step came to.</summary>
 /// <param name="Steps">Steps committed, this one included.</param>

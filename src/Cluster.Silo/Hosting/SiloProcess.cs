@@ -7,6 +7,7 @@ using Cluster.Silo.DataPlane;
 using Cluster.Silo.Faults;
 using Cluster.Silo.Hosting.Gpu;
 using Cluster.Silo.Inference;
+using Cluster.Silo.Simulation;
 using Cluster.Silo.Training;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -118,6 +119,7 @@ public static class SiloProcess
         builder.Services.AddSingleton<LocalWorkers>();
         builder.Services.AddSingleton<IReplicaDrain>(services => services.GetRequiredService<LocalWorkers>());
         builder.Services.AddFaultInjection(configuration);
+        builder.Services.AddSingleton<SimulatedReplicas>();
         builder.Services.AddSingleton<LocalReplicas>();
         builder.Services.AddSingleton<IReplicaDrain>(services => services.GetRequiredService<LocalReplicas>());
         builder.AddStores();

@@ -40,6 +40,10 @@ public sealed class ShardGrain([PersistentState("shards")] IPersistentState<Shar
         Task.FromResult(new LaneTokens([.. Source.Lane(step, lane).Select(b => b.ToMessage())]));
 
     /// <inheritdoc/>
+    public Task<LaneTokens[]> GetLanesAsync(long[] steps, int[] lanes) =>
+        Task.FromResult(steps.Zip(lanes, (step, lane) => new LaneTokens([.. Source.Lane(step, lane).Select(b => b.ToMessage())])).ToArray());
+
+    /// <inheritdoc/>
     public Task<LaneTokens> GetValidationAsync(int lane) =>
         Task.FromResult(new LaneTokens([.. Source.Validation(lane).Select(b => b.ToMessage())]));
 

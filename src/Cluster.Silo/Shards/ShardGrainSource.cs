@@ -9,8 +9,9 @@ using Cluster.Silo.Training;
 namespace Cluster.Silo.Shards;
 
 /// <param name="shards">The stage's grain.</param>
+/// <param name="line">The silo's way to it, for what every step needs.</param>
 /// <param name="schedule">The stage's schedule; rates need no call.</param>
-internal sealed class ShardGrainSource(IShardGrain shards, StageSchedule schedule) : IStepSource
+internal sealed class ShardGrainSource(IShardGrain shards, ShardLine line, StageSchedule schedule) : IStepSource
 {
     private readonly ConcurrentDictionary<(long Step, int Lane), Task<LaneTokens>> _ahead = new();
     private StepPlan? _plan;
@@ -18,7 +19,7 @@ internal sealed class ShardGrainSource(IShardGrain shards, StageSchedule schedul
     public StepPlan Plan(long step)
     {
         if (_plan?.Step != step)
-            _plan = new StepPlan(step, schedule[step].LearningRate, Get(() => shards.GetTokensAsync(step)));
+            _plan = new StepPlan(step, schedule[step].LearningRate, line.GetTokensAsync(step).GetAwaiter().GetResult());
         return _plan;
     }
 
@@ -32,9 +33,9 @@ internal sealed class ShardGrainSource(IShardGrain shards, StageSchedule schedul
 
         var tokens = _ahead.TryRemove((step, lane), out var asked) && asked.IsCompletedSuccessfully
             ? asked.Result
-            : Get(() => shards.GetLaneAsync(step, lane));
+            : line.GetAsync(step, lane).GetAwaiter().GetResult();
         if (step + 1 < schedule.Steps)
-            _ahead.TryAdd((step + 1, lane), Task.Run(() => shards.GetLaneAsync(step + 1, lane)));
+            _ahead.TryAdd((step + 1, lane), line.GetAsync(step + 1, lane));
         return [.. tokens.Batches.Select(b => b.ToRecord())];
     }
 

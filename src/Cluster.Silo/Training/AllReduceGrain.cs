@@ -2,6 +2,7 @@
 // are the coordinator's.
 using System.Diagnostics;
 using Cluster.Collectives.Protocol;
+using Cluster.Collectives.Reduction;
 using Cluster.Contracts.Runs;
 using Cluster.Contracts.Training;
 using Cluster.Core.Recipes;
@@ -47,10 +48,15 @@ public sealed partial class AllReduceGrain(
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(200), s_silence = TimeSpan.FromMilliseconds(400),
         s_reminder = TimeSpan.FromSeconds(1), s_startLimit = TimeSpan.FromSeconds(60);
 
+    /// <summary>Of more members a log's reader learns nothing from every one's lanes.</summary>
+    private const int MostNamed = 32;
+
     private readonly Queue<StepResult> _results = new();
     private readonly LongPoll _changed = new();
     private readonly Dictionary<string, long> _awaitedSince = new(StringComparer.Ordinal);
     private readonly HashSet<string> _probing = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SiloAddress> _knocking = new(StringComparer.Ordinal);
+    private readonly SiloRoutes _routes = new();
     private readonly StallLimit _limit = new(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10), factor: 3);
     private readonly HashSet<string> _released = new(StringComparer.Ordinal);
     private StepCoordinator _coordinator = new(Nonce());
@@ -59,6 +65,13 @@ public sealed partial class AllReduceGrain(
     private string? _stopped, _lastFailure;
     private bool _finished, _storeIsOut, _drainRefused;
     private long _told, _wokeAt, _heardAt, _startedAt, _committedAt, _begunGeneration;
+
+    // The plan that steps are begun by, and the silos that are known to have it.
+    private readonly HashSet<SiloAddress> _silosWithPlan = [];
+    private (Roster Members, LaneAssignment Assignment, PlanMessage Message)? _plan;
+    private BeginStep? _begun;
+    private long _plans;
+    private (IReadOnlyList<Member> Members, IReadOnlyList<MemberMessage> Messages) _storedMembers = ([], []);
 
     /// <summary>The last step whose result is here or was passed on.</summary>
     private long LastResult => Math.Max(_told, _results.LastOrDefault()?.Steps ?? 0);
@@ -111,7 +124,7 @@ public sealed partial class AllReduceGrain(
         Watch();
         await Do(c => c.StartJob(state.State.Record?.ToRecord(), ReplicaHost.IdentityOf(job, recipe), recipe.Training.Lanes, replicas.Count,
             new CommitRecord(0, job.FirstStep, "", 0), job.LastStep));
-        await Task.WhenAll(replicas.Select(key => GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job)));
+        await Task.WhenAll(Starts(replicas, job));
     }
 
     /// <inheritdoc/>
@@ -126,42 +139,49 @@ public sealed partial class AllReduceGrain(
     public Task HaltAsync() => Do(c => c.Halt());
 
     /// <inheritdoc/>
-    public Task JoinAsync(JoinMessage join) => Do(c => c.Receive(join.ToRecord()));
+    public Task HearAsync(HeardMessage heard) => Do(Turns(heard), isNews: !heard.SaysOnlyWhoIsThere);
 
     /// <inheritdoc/>
-    public Task ReadyAsync(ReadyMessage ready) => Do(c => c.Receive(ready.ToRecord()));
+    public Task FailedAsync(string member, string reason) => HearAsync(new HeardMessage { Failed = [new FailedMessage(member, reason)] });
 
-    /// <inheritdoc/>
-    public Task ReportAsync(ReportMessage report) => Do(c => c.Receive(report.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task JoinedAsync(JoinedMessage joined) => Do(c => c.Receive(joined.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task CopyFailedAsync(CopyFailedMessage failed)
+    /// <summary>A turn of the coordinator's for each thing said; what it needs to know besides is noted when that turn comes.</summary>
+    private IEnumerable<Func<StepCoordinator, IReadOnlyList<CoordinatorAction>>> Turns(HeardMessage heard)
     {
-        LogCopyFailed(failed.Member, failed.Donor, failed.Reason);
-        return Do(c => c.Receive(failed.ToRecord()));
-    }
-
-    /// <inheritdoc/>
-    public Task PeerLostAsync(PeerLostMessage lost)
-    {
-        LogPeerLost(lost.Reporter, lost.Lost, lost.Generation, lost.Reason);
-        if (_coordinator.Find(lost.Lost) is not null)
+        foreach (var presence in heard.Present)
+            yield return c => c.Receive(presence.ToRecord());
+        foreach (var failed in heard.Failed)
+        {
+            _lastFailure = $"Replica {failed.Member} failed: {failed.Reason}";
             _times = _times.Sign(Now);
-        return Do(c => c.Receive(lost.ToRecord()));
-    }
+            yield return c => c.Lose(failed.Member, failed.Reason);
+        }
 
-    /// <inheritdoc/>
-    public Task PresenceAsync(PresenceMessage presence) => Do(c => c.Receive(presence.ToRecord()), isNews: false);
+        foreach (var join in heard.Joins)
+            yield return c => c.Receive(join.ToRecord());
+        foreach (var lost in heard.PeersLost)
+        {
+            // Everyone who was connected to the dead one says so; one of them is enough for the log.
+            if (lost.Generation == _coordinator.Generation && _coordinator.Members.PlaceOf(lost.Lost) >= 0)
+            {
+                LogPeerLost(lost.Reporter, lost.Lost, lost.Generation, lost.Reason);
+                _times = _times.Sign(Now);
+            }
 
-    /// <inheritdoc/>
-    public Task FailedAsync(string member, string reason)
-    {
-        _lastFailure = $"Replica {member} failed: {reason}";
-        _times = _times.Sign(Now);
-        return Do(c => c.Lose(member, reason));
+            yield return c => c.Receive(lost.ToRecord());
+        }
+
+        foreach (var failed in heard.CopiesFailed)
+        {
+            LogCopyFailed(failed.Member, failed.Donor, failed.Reason);
+            yield return c => c.Receive(failed.ToRecord());
+        }
+
+        foreach (var joined in heard.Joined)
+            yield return c => c.Receive(joined.ToRecord());
+        foreach (var report in heard.Reports)
+            yield return c => c.Receive(report.ToRecord());
+        foreach (var ready in heard.Ready.SelectMany(WireMessages.ToRecords))
+            yield return c => c.Receive(ready);
     }
 
     /// <inheritdoc/>
@@ -183,7 +203,7 @@ public sealed partial class AllReduceGrain(
     /// <inheritdoc/>
     public Task KnockedAsync(string member, bool isGone)
     {
-        _probing.Remove(member);
+        _knocking.Remove(member);
         return isGone ? Do(c => c.ProbeFailed(member, "Nobody listens at its address.")) : Task.CompletedTask;
     }
 
@@ -274,8 +294,8 @@ public sealed partial class AllReduceGrain(
         if (job.SlotsPerSilo > 0 && _coordinator.Generation > 0)
         {
             var present = _coordinator.Members.Select(m => ReplicaKey.OfMember(m.Id)).ToHashSet(StringComparer.Ordinal);
-            foreach (var key in Replicas(job).Where(key => !present.Contains(key)))
-                GrainFactory.GetGrain<IReplicaGrain>(key).StartAsync(job with { FirstStep = -1, StartFrom = null }).Ignore();
+            foreach (var start in Starts(Replicas(job).Where(key => !present.Contains(key)), job with { FirstStep = -1, StartFrom = null }))
+                start.Ignore();
         }
 
         // The coordinator is called by its replicas wherever it is: from here the others come back.
@@ -284,46 +304,61 @@ public sealed partial class AllReduceGrain(
             GrainFactory.GetGrain<IRunDriverGrain>(job.Run).WakeAsync().Ignore();
     }
 
+    /// <summary>Has replicas start, by a call for each silo.</summary>
+    private IEnumerable<Task> Starts(IEnumerable<string> replicas, TrainingJob job) => replicas.Select(ReplicaKey.Parse).GroupBy(key => key.Silo)
+        .Select(silo => Relay(silo.Key).StartAsync(job, [.. silo.Select(key => key.Slot)]));
+
     /// <summary>Replicas whose silo the membership knows to be dead answer no more.</summary>
     private async Task FindDeadAsync()
     {
-        foreach (var member in _coordinator.Awaited.Concat(_coordinator.Members.Select(m => m.Id)).Distinct(StringComparer.Ordinal).ToArray())
+        List<string> lost = [];
+        foreach (var silo in _routes.BySilo(_coordinator.Members).Concat(_routes.BySilo(Awaited())))
         {
-            if (_coordinator.Find(member) is { } found && silos.IsDead(SiloOf(found)))
-            {
-                _times = _times.Sign(Now);
-                await Do(c => c.Lose(member, "Its silo is dead."));
-            }
+            if (silos.IsDead(silo.Silo))
+                lost.AddRange(silo.Ids);
         }
+
+        if (lost.Count == 0)
+            return;
+        _times = _times.Sign(Now);
+        await Do(c => c.Lose(lost, "Its silo is dead."));
     }
+
+    private List<Member> Awaited() => [.. _coordinator.Awaited.Select(_coordinator.Find).OfType<Member>()];
 
     private async Task FindStalledAsync()
     {
-        var awaited = _coordinator.Awaited.ToArray();
-        foreach (var gone in _awaitedSince.Keys.Except(awaited, StringComparer.Ordinal).ToArray())
+        var awaited = Awaited();
+        foreach (var gone in _awaitedSince.Keys.Except(awaited.Select(m => m.Id), StringComparer.Ordinal).ToArray())
             _awaitedSince.Remove(gone);
+        List<string> stalled = [];
         foreach (var member in awaited)
         {
-            if (_awaitedSince.TryAdd(member, Stopwatch.GetTimestamp()))
+            if (_awaitedSince.TryAdd(member.Id, Stopwatch.GetTimestamp()))
                 continue;
-            var silence = Stopwatch.GetElapsedTime(_awaitedSince[member]);
+            var silence = Stopwatch.GetElapsedTime(_awaitedSince[member.Id]);
             if (silence > s_silence)
                 KnockAt(member);
             if (silence <= _limit.Value)
                 continue;
-            _awaitedSince.Remove(member);
-            LogStalled(member, _limit.Value.TotalSeconds);
-            await Do(c => c.Stalled(member));
+            _awaitedSince.Remove(member.Id);
+            LogStalled(member.Id, _limit.Value.TotalSeconds);
+            stalled.Add(member.Id);
         }
+
+        if (stalled.Count > 0)
+            await Do(stalled.Select(id => (Func<StepCoordinator, IReadOnlyList<CoordinatorAction>>)(c => c.Stalled(id))));
     }
 
-    /// <param name="decide">The coordinator's turn.</param>
+    private Task Do(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> decide, bool isNews = true) => Do([decide], isNews);
+
+    /// <param name="turns">The coordinator's turns, one after the other.</param>
     /// <param name="isNews">Whether this shows that messages get through, so that none need be said again.</param>
-    private async Task Do(Func<StepCoordinator, IReadOnlyList<CoordinatorAction>> decide, bool isNews = true)
+    private async Task Do(IEnumerable<Func<StepCoordinator, IReadOnlyList<CoordinatorAction>>> turns, bool isNews = true)
     {
         if (isNews)
             _heardAt = Stopwatch.GetTimestamp();
-        var actions = new Queue<CoordinatorAction>(decide(_coordinator));
+        var actions = new Queue<CoordinatorAction>(WithoutSuperseded([.. turns.SelectMany(decide => decide(_coordinator))]));
         if (actions.Count == 0)
             return;
         while (actions.TryDequeue(out var action))
@@ -333,6 +368,22 @@ public sealed partial class AllReduceGrain(
         }
 
         _changed.Changed();
+    }
+
+    /// <summary>Of several turns' generations only the last is worth telling anyone of: nobody would obey the others after it.</summary>
+    private static IEnumerable<CoordinatorAction> WithoutSuperseded(IReadOnlyList<CoordinatorAction> actions)
+    {
+        if (actions.Count < 2)
+            return actions;
+        var last = actions.Max(FenceOf);
+        return actions.Where(action => FenceOf(action) is not { } fence || fence == last);
+
+        static (long Term, long Generation)? FenceOf(CoordinatorAction action) => action switch
+        {
+            CoordinatorAction.SendBegin send => (send.Begin.Term, send.Begin.Generation),
+            CoordinatorAction.SendQuery send => (send.Query.Term, send.Query.Generation),
+            _ => null,
+        };
     }
 
     private async Task<IReadOnlyList<CoordinatorAction>> CarryOutAsync(CoordinatorAction action)
@@ -358,36 +409,37 @@ public sealed partial class AllReduceGrain(
             case CoordinatorAction.SendBegin send:
                 if (send.Begin.Generation != _begunGeneration)
                 {
-                    LogGeneration(_begunGeneration = send.Begin.Generation, send.Begin.Step, send.Begin.Assignment.ToString());
+                    LogGeneration(_begunGeneration = send.Begin.Generation, send.Begin.Step, LanesOf(send.Begin));
                     ShowGeneration(send.Begin);
                 }
 
-                Send(send.To, send.Begin.ToMessage(), (replica, message) => replica.BeginAsync(message));
+                SendBegin(send.Begin, send.To);
                 break;
             case CoordinatorAction.SendCommit send:
-                Send(send.To, send.Commit.ToMessage(), (replica, message) => replica.CommitAsync(message));
+                Send(send.To, send.Commit.ToMessage(), (relay, message, slots) => relay.CommitAsync(message, slots));
                 break;
             case CoordinatorAction.SendQuery send:
-                Send(send.To, send.Query.ToMessage(), (replica, message) => replica.QueryAsync(message));
+                Send(send.To, send.Query.ToMessage(), (relay, message, slots) => relay.QueryAsync(message, slots));
                 break;
             case CoordinatorAction.SendCopy send:
                 LogCopy(send.To.Id, send.Copy.Donor.Id, send.Copy.Committed.Steps);
-                Send([send.To], send.Copy.ToMessage(), (replica, message) => replica.CopyAsync(message));
+                Send([send.To], send.Copy.ToMessage(), (relay, message, slots) => relay.CopyAsync(message, slots[0]));
                 break;
             case CoordinatorAction.SendEvicted send:
-                Replica(send.To).EvictedAsync(send.Evicted.ToMessage()).Ignore();
+                var key = ReplicaKey.Parse(ReplicaKey.OfMember(send.To));
+                Relay(key.Silo).EvictedAsync(send.Evicted.ToMessage(), [key.Slot]).Ignore();
                 break;
             case CoordinatorAction.Refuse refuse:
                 LogRefused(refuse.Member.Id, refuse.Reason);
                 _lastFailure = refuse.Reason;
-                Replica(refuse.Member.Id).RefusedAsync(refuse.Member.Id, refuse.Reason).Ignore();
+                Relay(ReplicaKey.Parse(ReplicaKey.OfMember(refuse.Member.Id)).Silo).RefusedAsync(refuse.Member.Id, refuse.Reason).Ignore();
                 break;
             case CoordinatorAction.Probe probe:
                 Probe(probe.Member.Id);
                 break;
             case CoordinatorAction.DeclareDead dead:
                 LogDead(dead.Member.Id, dead.Reason);
-                DeclareDead(SiloOf(dead.Member));
+                DeclareDead(_routes.SiloOf(dead.Member));
                 break;
             case CoordinatorAction.Released released:
                 LogReleased(released.Member);
@@ -435,7 +487,9 @@ public sealed partial class AllReduceGrain(
 
     private async Task<IReadOnlyList<CoordinatorAction>> StoreAsync(CoordinatorRecord record)
     {
-        state.State.Record = record.ToMessage();
+        if (!ReferenceEquals(record.Members, _storedMembers.Members))
+            _storedMembers = (record.Members, [.. record.Members.Select(WireMessages.ToMessage)]);
+        state.State.Record = record.ToMessage(_storedMembers.Messages);
         state.State.Untold = record.Committed.Steps > LastResult
             ? [.. _results, ResultOf(record.Committed)] : [.. _results];
         try
@@ -501,31 +555,75 @@ public sealed partial class AllReduceGrain(
 
     /// <summary>
     /// Looks whether a silent replica's process is gone. Whoever waits for its gradient finds that by its connection; where nobody does, as
-    /// when it dies between its last gradient and its READY, nothing else tells before the membership.
+    /// when it dies between its last gradient and its READY, nothing else tells before the membership. One of a silo's replicas is knocked
+    /// at for all: they are in one process.
     /// </summary>
-    private void KnockAt(string member)
+    private void KnockAt(Member member)
     {
-        if (_coordinator.Find(member) is not { } found || !_probing.Add(member))
+        var silo = _routes.SiloOf(member);
+        if (_knocking.ContainsValue(silo))
             return;
-        var (address, self) = (ReplicaAddress.Parse(found.Address).Gradients, this.AsReference<IAllReduceGrain>());
+        _knocking[member.Id] = silo;
+        var (address, self) = (ReplicaAddress.Parse(member.Address).Gradients, this.AsReference<IAllReduceGrain>());
         _ = Task.Run(async () =>
         {
             var isGone = await Knock.IsGoneAsync(address);
-            await GrainCalls.RetryAsync(() => self.KnockedAsync(member, isGone), CancellationToken.None);
+            await GrainCalls.RetryAsync(() => self.KnockedAsync(member.Id, isGone), CancellationToken.None);
         });
     }
 
-    private void Send<T>(IReadOnlyList<Member> to, T message, Func<IReplicaGrain, T, Task> send)
+    /// <summary>By a call for each silo.</summary>
+    private void Send<T>(IReadOnlyList<Member> to, T message, Func<IReplicaRelayGrain, T, int[], Task> send)
     {
-        foreach (var member in to)
+        foreach (var silo in _routes.BySilo(to))
         {
             // What is sent to a dead silo would only be placed, and fail, again and again.
-            if (!silos.IsDead(SiloOf(member)))
-                send(Replica(member.Id), message).Ignore();
+            if (!silos.IsDead(silo.Silo))
+                send(Relay(silo.Name), message, silo.Slots).Ignore();
         }
     }
 
-    private static SiloAddress SiloOf(Member member) => ReplicaAddress.Parse(member.Address).Silo;
+    /// <summary>Who takes part and who computes what travels with a step only to silos that are not known to have it.</summary>
+    private void SendBegin(BeginStep begin, IReadOnlyList<Member> to)
+    {
+        _begun = begin;
+        if (_plan is not { } plan || !ReferenceEquals(plan.Members, begin.Members) || !ReferenceEquals(plan.Assignment, begin.Assignment)
+            || plan.Message.Term != begin.Term)
+        {
+            _plan = plan = (begin.Members, begin.Assignment, begin.ToPlan(++_plans));
+            _silosWithPlan.Clear();
+        }
+
+        var message = begin.ToMessage(plan.Message.Number);
+        foreach (var silo in _routes.BySilo(to))
+        {
+            if (!silos.IsDead(silo.Silo))
+                SendBeginAsync(silo, begin, message, plan.Message).Ignore();
+        }
+    }
+
+    private async Task SendBeginAsync(SiloGroup silo, BeginStep begin, BeginStepMessage message, PlanMessage plan)
+    {
+        var hadPlan = _silosWithPlan.Contains(silo.Silo);
+        var hasPlan = await Relay(silo.Name).BeginAsync(hadPlan ? message : message with { Plan = plan }, silo.Slots);
+        if (_plan?.Message != plan)
+            return;
+        if (hasPlan)
+        {
+            _silosWithPlan.Add(silo.Silo);
+        }
+        else if (_silosWithPlan.Remove(silo.Silo) && ReferenceEquals(begin, _begun))
+        {
+            // The relay is not the one that was told: the silo's has been activated anew.
+            await SendBeginAsync(silo, begin, message, plan);
+        }
+    }
+
+    private static string LanesOf(BeginStep begin) => begin.Members.Count <= MostNamed
+        ? begin.Assignment.ToString()
+        : FormattableString.Invariant($"{begin.Assignment.Lanes} of {begin.Members.Count} replicas");
+
+    private IReplicaRelayGrain Relay(string silo) => GrainFactory.GetGrain<IReplicaRelayGrain>(new ReplicaKey(this.GetPrimaryKeyString(), silo, 0).ToString());
 
     private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
 

@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
+using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Silo.DataPlane;
 using Cluster.Silo.Faults;
 using Cluster.Silo.Hosting;
+using Cluster.Silo.Shards;
+using Cluster.Silo.Simulation;
 using Microsoft.Extensions.Logging;
 
 namespace Cluster.Silo.Training;
@@ -10,14 +13,15 @@ namespace Cluster.Silo.Training;
 /// <summary>The replicas on this silo, by their grains' keys; and how they leave before the silo does.</summary>
 public sealed partial class LocalReplicas(
     IGrainFactory grains, ILocalSiloDetails silo, ExchangeHub hub, TrainingSilos silos, TimeProvider time, ILogger<LocalReplicas> logger,
-    ReplicaInstruments instruments, TracingOptions tracing, FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
+    ReplicaInstruments instruments, SimulatedReplicas simulations, TracingOptions tracing, FaultInjector? faults = null) : IReplicaDrain, IAsyncDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30), s_pause = TimeSpan.FromMilliseconds(100);
-    private readonly ConcurrentDictionary<string, ReplicaHost> _hosts = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ILocalReplica> _replicas = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, (CoordinatorLine Coordinator, ShardLine Shards)> _lines = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _starting = new(1);
 
     /// <summary>The replica of that key, or null where there is none.</summary>
-    internal ReplicaHost? Find(string key) => _hosts.GetValueOrDefault(key);
+    internal ILocalReplica? Find(string key) => _replicas.GetValueOrDefault(key);
 
     /// <summary>Has a replica work on a job; nothing happens where it does so already.</summary>
     internal async Task StartAsync(string key, TrainingJob job)
@@ -29,8 +33,13 @@ public sealed partial class LocalReplicas(
                 return;
             // A job that begins again (from a checkpoint, in the same process) finds the last one's engine here.
             await StopAsync(key);
-            instruments.Watch(() => _hosts.Values.Select(host => host.Worker));
-            _hosts[key] = new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, faults, tracing.StepsPerTrace);
+            instruments.Watch(() => _replicas.Values.OfType<ReplicaHost>().Select(host => host.Worker));
+            var (line, shards) = _lines.GetOrAdd(job.Key, name =>
+                (new CoordinatorLine(grains.GetGrain<IAllReduceGrain>(name), time, logger), new ShardLine(grains.GetGrain<IShardGrain>(name))));
+            _replicas[key] = job.Simulated is { } work
+                ? simulations.Start(key, job, work, line, shards)
+                : new ReplicaHost(key, job, silo.SiloAddress, hub, grains, silos, time, logger, line, shards, faults,
+                    tracing.StepsPerTrace);
         }
         finally
         {
@@ -41,8 +50,11 @@ public sealed partial class LocalReplicas(
     /// <summary>Ends a replica and frees its engine.</summary>
     internal async Task StopAsync(string key)
     {
-        if (_hosts.TryRemove(key, out var host))
-            await host.DisposeAsync();
+        if (!_replicas.TryRemove(key, out var replica))
+            return;
+        if (_replicas.Values.All(other => other.Job.Key != replica.Job.Key))
+            _lines.TryRemove(replica.Job.Key, out _);
+        await replica.DisposeAsync();
     }
 
     /// <inheritdoc/>
@@ -50,7 +62,7 @@ public sealed partial class LocalReplicas(
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(s_limit);
-        foreach (var job in _hosts.Values.Select(host => host.Job.Key).Distinct(StringComparer.Ordinal).ToArray())
+        foreach (var job in _replicas.Values.Select(replica => replica.Job.Key).Distinct(StringComparer.Ordinal).ToArray())
         {
             try
             {
@@ -89,7 +101,7 @@ public sealed partial class LocalReplicas(
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach (var key in _hosts.Keys)
+        foreach (var key in _replicas.Keys)
             await StopAsync(key);
         _starting.Dispose();
     }

@@ -1,4 +1,4 @@
-// A replica's way in: passes the coordinator's messages to the worker on this silo and answers those who ask for the state.
+// A replica's way in for those who ask for its state. (The coordinator's messages come by ReplicaRelayGrain.)
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Cluster.Contracts.Checkpoints;
@@ -19,32 +19,7 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
 {
     private string Key => this.GetPrimaryKeyString();
 
-    private ReplicaHost Host => local.Find(Key) ?? throw new InvalidOperationException($"Replica {Key} has not started.");
-
-    /// <inheritdoc/>
-    public Task StartAsync(TrainingJob job) => local.StartAsync(Key, job);
-
-    /// <inheritdoc/>
-    public Task BeginAsync(BeginStepMessage begin) => Tell(worker => worker.Post(begin.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task CommitAsync(CommitMessage commit) => Tell(worker => worker.Post(commit.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task QueryAsync(QueryMessage query) => Tell(worker => worker.Post(query.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task CopyAsync(CopyStateMessage copy) => Tell(worker => worker.Post(copy.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task EvictedAsync(EvictedMessage evicted) => Tell(worker => worker.Post(evicted.ToRecord()));
-
-    /// <inheritdoc/>
-    public Task RefusedAsync(string member, string reason) => Tell(worker =>
-    {
-        if (worker.Member.Id == member)
-            worker.Refused(reason);
-    });
+    private ReplicaHost Host => local.Find(Key) as ReplicaHost ?? throw new InvalidOperationException($"Replica {Key} has not started.");
 
     /// <inheritdoc/>
     public Task EvaluateAsync(long steps, int firstLane, int lanes)
@@ -112,21 +87,13 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     }
 
     /// <inheritdoc/>
-    public Task<bool> IsThereAsync(string member) => Task.FromResult(local.Find(Key)?.Worker.Member.Id == member);
+    public Task<bool> IsThereAsync(string member) => Task.FromResult(local.Find(Key)?.Member.Id == member);
 
     /// <inheritdoc/>
     public async Task StopAsync()
     {
         await local.StopAsync(Key);
         DeactivateOnIdle();
-    }
-
-    /// <summary>What is said to a replica that is not here any more concerns nobody.</summary>
-    private Task Tell(Action<ReplicaWorker> say)
-    {
-        if (local.Find(Key) is { } host)
-            say(host.Worker);
-        return Task.CompletedTask;
     }
 
     /// <summary>Does something outside the grain's turns; its failure ends nothing but itself.</summary>

@@ -24,12 +24,13 @@ using Microsoft.Extensions.Logging;
 namespace Cluster.Silo.Training;
 
 /// <summary>One life of a replica.</summary>
-internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
+internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
 {
     /// <summary>How often a replica that hears nothing says again what it said last.</summary>
     private static readonly TimeSpan s_reminder = TimeSpan.FromSeconds(1);
 
     private readonly IAllReduceGrain _coordinator;
+    private readonly CoordinatorLine _line;
     private readonly ExchangeHub.Registration _gradients, _state;
     private readonly ITimer _timer;
     private readonly IGrainFactory _grains;
@@ -46,14 +47,16 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     /// <param name="silos">To have a dead one declared dead.</param>
     /// <param name="time">Reminders come by it.</param>
     /// <param name="logger">Told of losses.</param>
+    /// <param name="line">The silo's way to the coordinator.</param>
+    /// <param name="shards">The silo's way to the shards.</param>
     /// <param name="faults">Where they may be injected.</param>
     /// <param name="stepsPerTrace">Steps from one that is traced to the next.</param>
     public ReplicaHost(
-        string key, TrainingJob job, SiloAddress silo, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger, FaultInjector? faults,
-        int stepsPerTrace)
+        string key, TrainingJob job, SiloAddress silo, ExchangeHub hub, IGrainFactory grains, TrainingSilos silos, TimeProvider time, ILogger logger,
+        CoordinatorLine line, ShardLine shards, FaultInjector? faults, int stepsPerTrace)
     {
         Faults = faults;
-        (Job, _grains, _silos, _logger) = (job, grains, silos, logger);
+        (Job, _grains, _silos, _logger, _line) = (job, grains, silos, logger, line);
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         var run = RunOf(job);
         var schedule = StageSchedule.Of(recipe, job.Stage);
@@ -61,7 +64,7 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
         var options = new EngineOptions(recipe.Model, t.Precision, schedule.MicroBatchTokens,
             new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
         _coordinator = grains.GetGrain<IAllReduceGrain>(job.Key);
-        var source = new ShardGrainSource(grains.GetGrain<IShardGrain>(job.Key), schedule);
+        var source = new ShardGrainSource(grains.GetGrain<IShardGrain>(job.Key), shards, schedule);
         ExchangeBoard gradients = new(run, shared: true), state = new(StateTransfer.RunOf(run));
         _gradients = hub.Register(gradients, job.Secret);
         _state = hub.Register(state, job.Secret);
@@ -99,8 +102,11 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
         ReplicaAddress AddressOf(Member peer) => _addresses[peer.Id] = ReplicaAddress.Parse(peer.Address);
     }
 
-    /// <summary>What it works on.</summary>
+    /// <inheritdoc/>
     public TrainingJob Job { get; }
+
+    /// <inheritdoc/>
+    public Member Member => Worker.Member;
 
     /// <summary>Faults of this silo, where they may be injected.</summary>
     public FaultInjector? Faults { get; }
@@ -108,8 +114,23 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     /// <summary>The compute thread.</summary>
     public ReplicaWorker Worker { get; }
 
-    /// <summary>Whether it works on that very job: not on an earlier one of the same stage.</summary>
-    public bool WorksOn(TrainingJob job) => Job.Key == job.Key && Job.Secret.AsSpan().SequenceEqual(job.Secret);
+    /// <inheritdoc/>
+    public void Post(BeginStep begin) => Worker.Post(begin);
+
+    /// <inheritdoc/>
+    public void Post(Commit commit) => Worker.Post(commit);
+
+    /// <inheritdoc/>
+    public void Post(Query query) => Worker.Post(query);
+
+    /// <inheritdoc/>
+    public void Post(CopyState copy) => Worker.Post(copy);
+
+    /// <inheritdoc/>
+    public void Post(Evicted evicted) => Worker.Post(evicted);
+
+    /// <inheritdoc/>
+    public void Refused(string reason) => Worker.Refused(reason);
 
     /// <summary>A copy of the engine's state after exactly so many steps, good until the next is taken.</summary>
     public Task<Snapshot> SnapshotAsync(long steps) => Worker.Ask(steps, (engine, applied) => applied == steps
@@ -134,42 +155,19 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 
     void ICoordinatorPort.Send(ReplicaAction message)
     {
-        switch (message)
-        {
-            case ReplicaAction.SendJoin send:
-                Send(c => c.JoinAsync(send.Join.ToMessage()));
-                break;
-            case ReplicaAction.SendReady send:
-                Send(c => c.ReadyAsync(send.Ready.ToMessage()));
-                break;
-            case ReplicaAction.SendReport send:
-                Send(c => c.ReportAsync(send.Report.ToMessage()));
-                break;
-            case ReplicaAction.SendJoined send:
-                Send(c => c.JoinedAsync(send.Joined.ToMessage()));
-                break;
-            case ReplicaAction.SendCopyFailed send:
-                Send(c => c.CopyFailedAsync(send.Failed.ToMessage()));
-                break;
-            case ReplicaAction.SendPeerLost send:
-                LogPeerLost(send.Lost.Lost, send.Lost.Reason);
-                ReportAsync(send.Lost).Ignore();
-                break;
-            case ReplicaAction.SendPresence send:
-                Send(c => c.PresenceAsync(send.Presence.ToMessage()));
-                break;
-            default:
-                throw new ArgumentException($"{message} is no message.", nameof(message));
-        }
+        _line.Send(message);
+        if (message is not ReplicaAction.SendPeerLost { Lost: var lost })
+            return;
+        LogPeerLost(lost.Lost, lost.Reason);
+        ProbeAsync(lost).Ignore();
     }
 
     /// <summary>
-    /// Tells the coordinator, who has the peer probed. Where the coordinator itself is silent, it may have been on the peer's silo: then the
-    /// peer is probed from here, and its silo declared dead if that fails too [13].
+    /// The coordinator, who has been told, has the peer probed. Where the coordinator itself is silent, it may have been on the peer's silo:
+    /// then the peer is probed from here, and its silo declared dead if that fails too [13].
     /// </summary>
-    private async Task ReportAsync(PeerLost lost)
+    private async Task ProbeAsync(PeerLost lost)
     {
-        Send(c => c.PeerLostAsync(lost.ToMessage()));
         if (await GrainCalls.IsAnsweredAsync(_coordinator.GetProgressAsync()))
             return;
         var peer = ReplicaKey.OfMember(lost.Lost);
@@ -183,25 +181,7 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
     void ICoordinatorPort.Failed(string member, Exception error)
     {
         LogFailed(member, error);
-        Send(c => c.FailedAsync(member, error.Message));
-    }
-
-    /// <summary>
-    /// Tells the coordinator from the compute thread, which does not wait. The message may be said twice: the protocol takes no harm.
-    /// </summary>
-    private void Send(Func<IAllReduceGrain, Task> say)
-    {
-        _ = Task.Run(async () =>
-        {
-            try
-            {
-                await GrainCalls.RetryAsync(() => say(_coordinator), CancellationToken.None, LogRetry);
-            }
-            catch (Exception error)
-            {
-                LogUnheard(error.Message);
-            }
-        });
+        _line.Failed(member, error);
     }
 
     /// <summary>A copy of an engine's state, made once and filled again for every checkpoint.</summary>
@@ -232,12 +212,4 @@ internal sealed partial class ReplicaHost : ICoordinatorPort, IAsyncDisposable
 
     [LoggerMessage(LogLevel.Error, "Replica {Member} failed")]
     private partial void LogFailed(string member, Exception error);
-
-    private void LogRetry(int attempt, Exception error) => LogRetry(attempt, error.Message);
-
-    [LoggerMessage(LogLevel.Warning, "The coordinator did not answer (attempt {Attempt}): {Reason}")]
-    private partial void LogRetry(int attempt, string reason);
-
-    [LoggerMessage(LogLevel.Warning, "The coordinator could not be told: {Reason}")]
-    private partial void LogUnheard(string reason);
 }

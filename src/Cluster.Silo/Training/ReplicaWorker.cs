@@ -148,7 +148,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Handles a BEGIN; one that does not name this replica is for an earlier life of its key.</summary>
     public void Post(BeginStep begin)
     {
-        if (begin.Members.Any(m => m.Id == Member.Id))
+        if (begin.Members.PlaceOf(Member.Id) >= 0)
             Hear(begin.Term, begin.Generation, m => m.Receive(begin));
     }
 
@@ -411,7 +411,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             if (_nodes!.Step != begin.Step)
                 _losses.Clear();
             _nodes.BeginStep(begin.Step);
-            var place = IndexOf(begin.Members, Member.Id);
+            var place = begin.Members.PlaceOf(Member.Id);
             var range = begin.Assignment[place];
             _nodes.Retain(range);
             _trace?.Phase("data");
@@ -517,17 +517,6 @@ public sealed class ReplicaWorker : IAsyncDisposable
         foreach (var link in _links.Values)
             link.AnswerLimit = _limit.Value;
         return [.. begin.Members.Select(m => _links.GetValueOrDefault(m.Id))];
-    }
-
-    private static int IndexOf(IReadOnlyList<Member> members, string id)
-    {
-        for (var i = 0; i < members.Count; i++)
-        {
-            if (members[i].Id == id)
-                return i;
-        }
-
-        throw new InvalidOperationException($"Replica {id} was told to begin a step that it is no member of.");
     }
 
     /// <summary>What the compute thread is at, for those who may end it.</summary>

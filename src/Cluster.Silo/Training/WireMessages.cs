@@ -9,22 +9,29 @@ namespace Cluster.Silo.Training;
 /// <summary>Between the protocol's records and the messages that cross grain calls.</summary>
 internal static class WireMessages
 {
-    public static BeginStepMessage ToMessage(this BeginStep begin) => new(
-        begin.Term, begin.Generation, begin.Step, [.. begin.Members.Select(ToMessage)],
-        [.. begin.Assignment.Ranges.Select(r => r.Count)], begin.Committed.ToMessage());
+    /// <param name="begin">A step.</param>
+    /// <param name="plan">Number of the plan that its members and lanes are.</param>
+    public static BeginStepMessage ToMessage(this BeginStep begin, long plan) =>
+        new(begin.Term, begin.Generation, begin.Step, begin.Committed.ToMessage(), plan, null);
 
-    public static BeginStep ToRecord(this BeginStepMessage begin)
+    /// <param name="begin">A step.</param>
+    /// <param name="number">That the plan is to have.</param>
+    public static PlanMessage ToPlan(this BeginStep begin, long number) =>
+        new(begin.Term, number, [.. begin.Members.Select(ToMessage)], [.. begin.Assignment.Ranges.Select(r => r.Count)]);
+
+    public static Roster ToRoster(this PlanMessage plan) => [.. plan.Members.Select(ToRecord)];
+
+    public static LaneAssignment ToAssignment(this PlanMessage plan)
     {
         var start = 0;
-        var ranges = new List<LaneRange>();
-        foreach (var count in begin.LaneCounts)
+        var ranges = new List<LaneRange>(plan.LaneCounts.Count);
+        foreach (var count in plan.LaneCounts)
         {
             ranges.Add(new LaneRange(start, count));
             start += count;
         }
 
-        return new BeginStep(begin.Term, begin.Generation, begin.Step, [.. begin.Members.Select(ToRecord)], new LaneAssignment(ranges),
-            begin.Committed.ToRecord());
+        return new LaneAssignment(ranges);
     }
 
     public static OutcomeMessage ToMessage(this CommitRecord record) =>
@@ -37,11 +44,25 @@ internal static class WireMessages
 
     public static Commit ToRecord(this CommitMessage commit) => new(commit.Term, commit.Generation, commit.Committed.ToRecord());
 
-    public static ReadyMessage ToMessage(this Ready ready) => new(
-        ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses, ready.GradientNorm);
+    /// <param name="readies">Of several replicas, equal but for the losses.</param>
+    public static ReadyMessage ToMessage(this IEnumerable<Ready> readies)
+    {
+        var all = readies.ToArray();
+        return new ReadyMessage(
+            all[0].Term, all[0].Generation, all[0].Step, all[0].GradientHash, all[0].GradientNorm, [.. all.Select(r => r.Member)],
+            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)]);
+    }
 
-    public static Ready ToRecord(this ReadyMessage ready) => new(
-        ready.Member, ready.Term, ready.Generation, ready.Step, ready.GradientHash, ready.Losses, ready.GradientNorm);
+    public static IEnumerable<Ready> ToRecords(this ReadyMessage ready)
+    {
+        var lane = 0;
+        for (var i = 0; i < ready.Members.Count; i++)
+        {
+            var losses = new ArraySegment<double>(ready.Losses, lane, ready.LaneCounts[i]);
+            lane += ready.LaneCounts[i];
+            yield return new Ready(ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm);
+        }
+    }
 
     public static MemberMessage ToMessage(this Member member) => new(member.Id, member.Address);
 
@@ -95,9 +116,13 @@ internal static class WireMessages
 
     public static Evicted ToRecord(this EvictedMessage evicted) => new(evicted.Term, evicted.Generation, evicted.Committed.ToRecord());
 
-    public static CoordinatorRecordMessage ToMessage(this CoordinatorRecord record) => new(record.Identity.ToMessage(), record.Term, record.Revision,
-        record.Generation, record.Lanes, record.Expected, [.. record.Members.Select(ToMessage)], record.Committed.ToMessage(), record.LastStep,
-        record.LostLanes, record.Stopped);
+    public static CoordinatorRecordMessage ToMessage(this CoordinatorRecord record) => record.ToMessage([.. record.Members.Select(ToMessage)]);
+
+    /// <param name="record">The record.</param>
+    /// <param name="members">Its members.</param>
+    public static CoordinatorRecordMessage ToMessage(this CoordinatorRecord record, IReadOnlyList<MemberMessage> members) => new(
+        record.Identity.ToMessage(), record.Term, record.Revision, record.Generation, record.Lanes, record.Expected, members,
+        record.Committed.ToMessage(), record.LastStep, record.LostLanes, record.Stopped);
 
     public static CoordinatorRecord ToRecord(this CoordinatorRecordMessage record) => new(record.Identity.ToRecord(), record.Term, record.Revision,
         record.Generation, record.Lanes, record.Expected, [.. record.Members.Select(ToRecord)], record.Committed.ToRecord(), record.LastStep,

@@ -152,6 +152,72 @@ public class StepCoordinatorTests
     }
 
     [Fact]
+    public void Lose_SeveralAtOnce_OneGenerationInWhichTheOthersKeepTheirLanes()
+    {
+        var (coordinator, begin) = Begun("a", "b", "c", "d");
+        coordinator.Receive(Ready(begin, "b", 1));
+        var again = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Lose(["b", "nobody", "c", "b"], "their silo is dead").Single()).Begin;
+        Assert.Equal((begin.Step, begin.Generation + 1, "0+2 2+2"), (again.Step, again.Generation, again.Assignment.ToString()));
+        Assert.Equal(["a", "d"], again.Members.Select(m => m.Id));
+        Assert.Equal(2, coordinator.LostLanes);
+        coordinator.Receive(Ready(again, "a", 2));
+        Assert.IsType<CoordinatorAction.Store>(coordinator.Receive(Ready(again, "d", 2)).Single());
+    }
+
+    [Fact]
+    public void Lose_AllOfManyAtOnce_Stops()
+    {
+        var names = Enumerable.Range(0, 40).Select(i => $"r{i:00}").ToArray();
+        var (coordinator, _) = Begun(names);
+        Assert.Contains("Every replica is lost", Assert.IsType<CoordinatorAction.Store>(coordinator.Lose(names, "killed").Single()).Record.Stopped, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ready_AgainWithOtherBits_StopsThoughItWasTheFirst()
+    {
+        var (coordinator, begin) = Begun("a", "b", "c");
+        coordinator.Receive(Ready(begin, "a", 2));
+        Assert.Empty(coordinator.Receive(Ready(begin, "a", 2) with { GradientHash = "second thoughts" }));
+        coordinator.Receive(Ready(begin, "a", 2));
+        coordinator.Receive(Ready(begin, "b", 1));
+        var store = Assert.IsType<CoordinatorAction.Store>(coordinator.Receive(Ready(begin, "a", 2) with { GradientHash = "other" }).Single());
+        Assert.Contains("replica b has gradient g and replica a has other", store.Record.Stopped, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Begin_NobodyCameOrLeft_SaysTheSameMembersAndLanes()
+    {
+        var (coordinator, begin) = Begun("a", "b", "c");
+        var next = Step(coordinator, begin);
+        Assert.Same(begin.Members, next.Members);
+        Assert.Same(begin.Assignment, next.Assignment);
+        var without = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Lose("b", "killed").Single()).Begin;
+        Assert.Equal("0+3 3+1", without.Assignment.ToString());
+        // The lanes of the dead were divided for the step at hand; the next one is divided evenly, in the same generation.
+        var even = Step(coordinator, without);
+        Assert.Equal((without.Generation, "0+2 2+2"), (even.Generation, even.Assignment.ToString()));
+        Assert.Same(without.Members, even.Members);
+        Assert.Same(even.Assignment, Step(coordinator, even).Assignment);
+    }
+
+    [Fact]
+    public void Steps_OfManyWhoComeAndGo_EveryLaneOnceAndEveryoneStored()
+    {
+        var names = Enumerable.Range(0, 50).Select(i => $"r{i:00}").ToArray();
+        var coordinator = new StepCoordinator(7);
+        coordinator.StartJob(null, s_identity with { Fingerprint = "" }, 200, names.Length, s_start, 20);
+        coordinator.Stored();
+        var store = names.SelectMany(name => coordinator.Receive(Join(name))).OfType<CoordinatorAction.Store>().Single();
+        var begin = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Stored().Single()).Begin;
+        Assert.Equal(names, store.Record.Members.Select(m => m.Id));
+        begin = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Lose(names[10..20], "killed").Single()).Begin;
+        Assert.Equal((40, 200, 40L), (begin.Members.Count, begin.Assignment.Lanes, coordinator.LostLanes));
+        begin = Step(coordinator, begin);
+        Assert.All(begin.Members, member => Assert.Equal(5, begin.Assignment[begin.Members.PlaceOf(member.Id)].Count));
+        Assert.Equal(-1, begin.Members.PlaceOf(names[10]));
+    }
+
+    [Fact]
     public void Stored_UnknownOutcome_ReadTellsWhetherItHappened()
     {
         var (coordinator, begin) = Begun("a");
@@ -364,6 +430,14 @@ public class StepCoordinatorTests
 
     private static Ready Ready(BeginStep begin, string id, int lanes) =>
         new(id, begin.Term, begin.Generation, begin.Step, "g", [.. Enumerable.Repeat(1.0, lanes)]);
+
+    /// <summary>Commits a step and gives the next one.</summary>
+    private static BeginStep Step(StepCoordinator coordinator, BeginStep begin)
+    {
+        foreach (var (member, place) in begin.Members.Select((member, place) => (member, place)))
+            coordinator.Receive(Ready(begin, member.Id, begin.Assignment[place].Count));
+        return Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Stored()[^1]).Begin;
+    }
 
     private static Report Report(string id, Query query, long applied, LaneRange held) =>
         new(new Member(id, $"{id}:1"), query.Term, query.Generation, applied, applied == 0 ? null : query.Committed, held, $"s{applied}");
