@@ -37,7 +37,7 @@ public static class CorpusWhyVerb
         if (row.Rule is { } rule)
             yield return ("rule", rule);
         if (row.Value is { } value)
-            yield return ("value", Figures.Number(value, 4) + (row.Limit is { } limit ? $", the limit is {Figures.Number(limit, 4)}" : ""));
+            yield return ("value", Figures.Measured(value, 4) + (row.Limit is { } limit ? $", the limit is {Figures.Measured(limit, 4)}" : ""));
         if (row.CopyOf is { } other)
             yield return ("copy of", other);
         if (row.UnitsRemoved is { } units)

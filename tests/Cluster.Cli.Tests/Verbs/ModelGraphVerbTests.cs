@@ -41,7 +41,9 @@ public class ModelGraphVerbTests
         Assert.DoesNotContain('\e', result.Output);
         Assert.Contains("as written: 222 nodes", result.Output, StringComparison.Ordinal);
         Assert.Contains("as run: 124 nodes", result.Output, StringComparison.Ordinal);
-        Assert.Contains("token_embedding.weight · diag(final_norm.gain)", result.Output, StringComparison.Ordinal);
+        Assert.Contains("blocks.0.attention.qkv.weight · diag(blocks.0.attention_norm.gain)", result.Output, StringComparison.Ordinal);
+        // The head takes the final norm's output as it is: it is also the hidden state.
+        Assert.DoesNotContain("diag(final_norm.gain)", result.Output, StringComparison.Ordinal);
     }
 
     [Theory]
