@@ -202,7 +202,12 @@ internal sealed class ClusterSimulation(string folder, Action<string> say)
             Model = new ModelShape { Layers = 1, Width = Width, Heads = 1, Context = Context, Vocabulary = Vocabulary },
             Training = new TrainingRecipe
             {
-                Steps = steps, Lanes = replicas * request.LanesPerReplica, MicroBatch = 1, EvaluateEvery = 0, CheckpointEvery = 0, EvaluationTokens = Context,
+                Steps = steps,
+                Lanes = replicas * request.LanesPerReplica,
+                MicroBatch = 1,
+                EvaluateEvery = 0,
+                CheckpointEvery = 0,
+                EvaluationTokens = Context,
             },
             Phases = [new PhaseRecipe { Name = "bulk", Fraction = 1 }],
         };

@@ -99,7 +99,7 @@ public static class ModelPruneVerb
             new[] { "bits per byte", Figures.Number(result.BitsPerByteBefore, 4), Figures.Number(result.BitsPerByte, 4), Growth(result.BitsPerByteBefore, result.BitsPerByte) },
         };
         if (result.DialogueBitsPerByte is { } answers)
-            rows.Add([ "bits per byte of answers", Figures.Number(result.DialogueBitsPerByteBefore!.Value, 4), Figures.Number(answers, 4), Growth(result.DialogueBitsPerByteBefore.Value, answers) ]);
+            rows.Add(["bits per byte of answers", Figures.Number(result.DialogueBitsPerByteBefore!.Value, 4), Figures.Number(answers, 4), Growth(result.DialogueBitsPerByteBefore.Value, answers)]);
         Tables.Columns(console, ["", ">before", ">pruned", ">"], rows);
         console.WriteLine();
         console.WriteLine($"The pruned run is in {result.Path}");

@@ -81,7 +81,7 @@ public static class ModelQuantizeVerb
             new[] { "bits per byte", Figures.Number(figures.BitsPerByteBefore, 4), Figures.Number(figures.BitsPerByte, 4), Signed(result.GrowthPercent) },
         };
         if (result.DialogueGrowthPercent is { } growth)
-            rows.Add([ "bits per byte of answers", Figures.Number(figures.DialogueBitsPerByteBefore!.Value, 4), Figures.Number(figures.DialogueBitsPerByte!.Value, 4), Signed(growth) ]);
+            rows.Add(["bits per byte of answers", Figures.Number(figures.DialogueBitsPerByteBefore!.Value, 4), Figures.Number(figures.DialogueBitsPerByte!.Value, 4), Signed(growth)]);
         Tables.Columns(console, ["", ">fp32", ">" + result.Manifest.Scheme.Weights.Name, ">"], rows);
         console.WriteLine();
         console.WriteLine($"Published as {result.Model} in {result.Path}");

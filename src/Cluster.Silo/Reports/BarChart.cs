@@ -77,7 +77,8 @@ internal static class BarChart
 
     private static NumericAutomatic Numbers() => new()
     {
-        LabelFormatter = value => value.ToString(Math.Abs(value) >= 1_000 ? "#,0" : "0.###", CultureInfo.InvariantCulture), TickDensity = 0.6,
+        LabelFormatter = value => value.ToString(Math.Abs(value) >= 1_000 ? "#,0" : "0.###", CultureInfo.InvariantCulture),
+        TickDensity = 0.6,
     };
 
     private static byte[] Png(Plot plot, int height)

@@ -1,9 +1,9 @@
 using Cluster.Core.Errors;
 using Cluster.Data.Corpus;
+using Cluster.Data.Corpus.Deduplication;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
-using Cluster.Data.Corpus.Deduplication;
 
 namespace Cluster.Data.Tests.Corpus.Pipeline;
 
