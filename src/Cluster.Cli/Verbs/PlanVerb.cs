@@ -108,7 +108,6 @@ public static class PlanVerb
             ("operations", FormattableString.Invariant($"{plan.Flops:0.00e0} FLOPs")),
             ("steps", FormattableString.Invariant($"{Figures.Count((long)plan.Steps)} of {plan.StepSeconds:0.###} s, {100 * plan.ExchangeShare:0.#} % of it exchange if none is hidden")),
             ("time", FormattableString.Invariant($"{plan.Days:0.##} days on {Figures.Whole(devices)} devices ({plan.IdealDays:0.##} without failures)")),
-            ("cost", FormattableString.Invariant($"{plan.Cost:#,0.##}")),
             ("failures", plan.SystemMtbfHours is { } hours ? FormattableString.Invariant($"{plan.Failures:0.#}, one every {Figures.Duration(hours * 3_600)}") : "none"),
             ("goodput", FormattableString.Invariant($"{100 * plan.Goodput:0.##} % where the others go on")
                 + (plan.CheckpointGoodput is { } fallen
@@ -118,6 +117,10 @@ public static class PlanVerb
                 + $"moments {Figures.Bytes((long)memory.Moments)}, activations {Figures.Bytes((long)memory.Activations)}"
                 + (memory == plan.MemoryReplicated ? "" : $" ({Figures.Bytes((long)plan.MemoryReplicated.Total)} without the options)")),
         };
+        if (plan.Cost > 0)
+            rows.Add(("cost", FormattableString.Invariant($"{plan.Cost:#,0.##}")));
+        if (plan.IdleDevices > 0)
+            rows.Add(("idle", $"{Figures.Whole(plan.IdleDevices)} devices: a step has fewer micro-batches than there are devices"));
         if (plan.Fits is { } fits)
             rows.Add(("fits", fits ? "yes" : "NO: a model larger than one device's memory is out of this program's reach"));
         Tables.Pairs(environment.Console(), rows);

@@ -90,10 +90,11 @@ public sealed record PlanRequest
 /// <param name="TokensPerParameter">About 20 is compute-optimal (Hoffmann et al. 2022, table 3).</param>
 /// <param name="Layers">Assumed or given.</param>
 /// <param name="Width">Assumed or given.</param>
+/// <param name="IdleDevices">For which a step has no micro-batch.</param>
 public sealed record TrainingPlan(
     double Flops, double Steps, double StepSeconds, double ExchangeShare, double IdealDays, double Days, double Goodput, double Cost, double Failures,
     double? SystemMtbfHours, double? CheckpointIntervalYoungSeconds, double? CheckpointIntervalDalySeconds, double? CheckpointGoodput, ReplicaMemory Memory,
-    ReplicaMemory MemoryReplicated, bool? Fits, double TokensPerParameter, int Layers, int Width)
+    ReplicaMemory MemoryReplicated, bool? Fits, double TokensPerParameter, int Layers, int Width, int IdleDevices)
 {
     private const double Day = 86_400, Hour = 3_600;
 
@@ -106,8 +107,9 @@ public sealed record TrainingPlan(
         var steps = Math.Ceiling(request.Tokens / request.BatchTokens);
         // One more forward pass, a third of forward and backward together (Narayanan et al. 2021, section 5.1: 8TP / nX).
         var again = request.Memory.CheckpointActivations ? 4.0 / 3 : 1;
-        var compute = ComputeSeconds(flops * again, request.Devices, request.PeakFlops, request.Utilization);
-        var exchange = request.Bandwidth > 0 ? ExchangeSeconds(request.Parameters * request.WireBytes, request.Devices, request.Bandwidth) * steps : 0;
+        var busy = BusyDevices(request.Devices, request.BatchTokens, request.MicroBatchTokens);
+        var compute = ComputeSeconds(flops * again, busy, request.PeakFlops, request.Utilization);
+        var exchange = request.Bandwidth > 0 ? ExchangeSeconds(request.Parameters * request.WireBytes, busy, request.Bandwidth) * steps : 0;
         var ideal = compute + exchange;
         var goodput = request.DeviceMtbfHours > 0
             ? ElasticGoodput(request.Devices, request.DeviceMtbfHours * Hour, request.RecoverySeconds, request.ReplacementSeconds, request.CopySeconds)
@@ -125,8 +127,12 @@ public sealed record TrainingPlan(
             daly is { } interval ? CheckpointInterval.Goodput(interval, request.CheckpointSeconds, request.RestartSeconds, mtbf!.Value * Hour) : null,
             memory,
             ReplicaMemory.Of(request.Parameters, request.Devices, request.MicroBatchTokens, layers, width, request.Memory with { ShardOptimizer = false, CheckpointActivations = false }),
-            request.DeviceBytes > 0 ? memory.Total <= request.DeviceBytes : null, request.Tokens / request.Parameters, layers, width);
+            request.DeviceBytes > 0 ? memory.Total <= request.DeviceBytes : null, request.Tokens / request.Parameters, layers, width, request.Devices - busy);
     }
+
+    /// <summary>A step has no more than its micro-batches to share out: devices beyond them idle.</summary>
+    public static int BusyDevices(int devices, double batchTokens, double microBatchTokens) =>
+        (int)Math.Clamp(Math.Floor(batchTokens / microBatchTokens), 1, devices);
 
     /// <summary>FLOPs over devices · peak · utilization.</summary>
     public static double ComputeSeconds(double flops, int devices, double peak, double utilization) => flops / (devices * peak * utilization);

@@ -118,9 +118,18 @@ public class TrainingPlanTests
         Assert.Equal(1.5, TrainingPlan.ExchangeSeconds(1e9, 4, 1e9), 12);
         Assert.Equal(0, TrainingPlan.ExchangeSeconds(1e9, 1, 1e9));
         // 6e9 FLOPs a token · 1,000 tokens over 4 devices at 1e12 · 0.5: 3 s of computation; 4 GB at 1 GB/s: 6 s of exchange.
-        var plan = TrainingPlan.Of(Request(1e9, 1_000, 4) with { PeakFlops = 1e12, Utilization = 0.5, BatchTokens = 1_000, Bandwidth = 1e9 });
+        var plan = TrainingPlan.Of(Request(1e9, 1_000, 4) with { PeakFlops = 1e12, Utilization = 0.5, BatchTokens = 1_000, MicroBatchTokens = 250, Bandwidth = 1e9 });
         Assert.Equal((1, 9.0), (plan.Steps, plan.StepSeconds));
         Assert.Equal(6 / 9.0, plan.ExchangeShare, 12);
+    }
+
+    [Fact]
+    public void Of_MoreDevicesThanMicroBatches_TheOthersIdle()
+    {
+        var all = TrainingPlan.Of(Request(1e9, 1e9, 8) with { BatchTokens = 8 * 2_048 });
+        var idle = TrainingPlan.Of(Request(1e9, 1e9, 12) with { BatchTokens = 8 * 2_048 });
+        Assert.Equal((0, 4), (all.IdleDevices, idle.IdleDevices));
+        Assert.Equal(all.IdealDays, idle.IdealDays);
     }
 
     [Fact]
@@ -140,7 +149,7 @@ public class TrainingPlanTests
         Devices = devices,
         PeakFlops = A100,
         Utilization = 0.4,
-        BatchTokens = 1e6,
+        BatchTokens = 1e8,
         MicroBatchTokens = 2_048,
         Memory = new MemoryOptions(Precision.Bf16, false, false),
     };
