@@ -69,8 +69,11 @@ public sealed class CorpusJob
         using var http = new HttpClient(new SocketsHttpHandler()) { Timeout = Timeout.InfiniteTimeSpan };
         using var crawl = new HttpClient(new SocketsHttpHandler
         {
-            AllowAutoRedirect = false, UseCookies = false, AutomaticDecompression = System.Net.DecompressionMethods.All,
-        }) { Timeout = Timeout.InfiniteTimeSpan };
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            AutomaticDecompression = System.Net.DecompressionMethods.All,
+        })
+        { Timeout = Timeout.InfiniteTimeSpan };
         var plan = await CorpusPlan.MakeAsync(folder, recipe, http, crawl, time ?? TimeProvider.System, progress, cancellation);
         return new CorpusJob(folder, recipe, plan, resources);
     }

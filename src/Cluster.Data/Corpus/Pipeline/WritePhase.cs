@@ -40,7 +40,13 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
             {
                 ProvenanceFile.Add(provenance, judged with
                 {
-                    Kept = false, Stage = Duplicates, Rule = row.Rule, Value = row.Value, Limit = row.Limit, CopyOf = row.CopyOf, Beginning = ReadPhase.Beginning(read.Text),
+                    Kept = false,
+                    Stage = Duplicates,
+                    Rule = row.Rule,
+                    Value = row.Value,
+                    Limit = row.Limit,
+                    CopyOf = row.CopyOf,
+                    Beginning = ReadPhase.Beginning(read.Text),
                 });
                 continue;
             }
