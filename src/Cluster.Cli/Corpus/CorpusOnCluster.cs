@@ -43,13 +43,15 @@ internal sealed class CorpusOnCluster(ClusterAddress address)
             {
                 case "done":
                     return CorpusSummary.Load(corpus)
-                        ?? throw new UserErrorException($"The cluster says that the corpus {recipe.Name} is done, but {corpus.Root} does not hold it.", "Give a folder that this machine and all silos see under one path.");
+                        ?? throw new UserErrorException($"The cluster says that the corpus {recipe.Name} is done, but {corpus.Root} does not hold it.",
+                            "Give a folder that this machine and all silos see under one path.");
                 case "failed":
                     throw new UserErrorException($"The corpus {recipe.Name} failed: {progress.Reason}", "Mend that and submit it again; it goes on with what is not done.");
                 case "cancelled":
                     throw new UserErrorException($"The corpus {recipe.Name} was cancelled.", "Submit it again; it goes on with what is not done.");
                 case "none":
-                    throw new UserErrorException($"The cluster does not know the corpus {recipe.Name} any more: its store has been emptied.", "Submit it again; it goes on with what is not done.");
+                    throw new UserErrorException($"The cluster does not know the corpus {recipe.Name} any more: its store has been emptied.",
+                        "Submit it again; it goes on with what is not done.");
             }
         }
     }

@@ -40,9 +40,6 @@ public static class Figures
     /// <summary>With so many digits after the point.</summary>
     public static string Number(double value, int digits) => value.ToString("F" + digits, CultureInfo.InvariantCulture);
 
-    /// <summary>With up to so many digits after the point.</summary>
-    public static string Measured(double value, int digits) => value.ToString("0." + new string('#', digits), CultureInfo.InvariantCulture);
-
     private static string Scaled(double value, string[] units, int digits)
     {
         var unit = 0;

@@ -19,13 +19,24 @@ public static class CorpusBuildVerb
     {
         var recipe = new Option<string>("--recipe") { Description = $"A file of JSON, or the name {CurationPresets.ReferenceCorpus.Name}.", HelpName = "NAME|FILE", Required = true };
         var folder = Folder();
-        var workers = new Option<int>("--workers") { Description = "Partitions at a time; the result is the same for any number.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var workers = new Option<int>("--workers")
+        {
+            Description = "Partitions at a time; the result is the same for any number.",
+            HelpName = "N",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+        };
         var processes = new Option<int?>("--processes") { Description = "Worker processes, each with one partition at a time, instead of --workers.", HelpName = "N" };
         var memory = Memory();
-        var cluster = new Option<bool>("--cluster") { Description = "Build on the cluster that the environment names, else on the one that `up` started; --workers are then those of every silo." };
+        var cluster = new Option<bool>("--cluster")
+        {
+            Description = "Build on the cluster that the environment names, else on the one that `up` started; --workers are then those of every silo.",
+        };
         var runs = Options.Runs();
         var json = Options.Json();
-        var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.") { recipe, folder, workers, processes, memory, cluster, runs, json };
+        var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.")
+        {
+            recipe, folder, workers, processes, memory, cluster, runs, json,
+        };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
@@ -56,7 +67,12 @@ public static class CorpusBuildVerb
 
     private static Option<string> Folder() => new("--out") { Description = "Where the corpus goes.", HelpName = "DIR", Required = true };
 
-    private static Option<int> Memory() => new("--memory") { Description = "Megabytes for the buffers of sorting; what does not fit goes to disk.", HelpName = "MB", DefaultValueFactory = _ => 256 };
+    private static Option<int> Memory() => new("--memory")
+    {
+        Description = "Megabytes for the buffers of sorting; what does not fit goes to disk.",
+        HelpName = "MB",
+        DefaultValueFactory = _ => 256,
+    };
 
     private static CurationRecipe Read(string recipe)
     {

@@ -32,7 +32,7 @@ public static class CorpusSampleVerb
             {
                 environment.Output.WriteLine(PlainText.OneLine(row.Id));
                 if (row.Rule is { } broken)
-                    environment.Output.WriteLine($"  {broken}{(row.Value is { } value ? $" {Figures.Measured(value, 4)}" : "")}{(row.CopyOf is { } other ? $", copy of {other}" : "")}");
+                    environment.Output.WriteLine($"  {broken}{(row.Value is { } value ? $" {CorpusVerbs.Score(value)}" : "")}{(row.CopyOf is { } other ? $", copy of {other}" : "")}");
                 if ((row.Beginning ?? row.Detail) is { } text)
                     environment.Output.WriteLine("  " + PlainText.OneLine(text));
             }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Cluster.Cli.Hosting;
 
 namespace Cluster.Cli.Verbs;
@@ -19,6 +20,9 @@ public static class CorpusVerbs
         CorpusTrainLanguageVerb.Create(environment),
         CorpusBuildVerb.CreateWorker(environment),
     };
+
+    /// <summary>A figure of a stage: counts whole, shares with what they need.</summary>
+    internal static string Score(double value) => value.ToString("0.####", CultureInfo.InvariantCulture);
 
     /// <summary>A corpus that was built.</summary>
     internal static Option<string> Folder() => new("--corpus") { Description = "The corpus' folder, --out of corpus build.", HelpName = "DIR", Required = true };

@@ -37,7 +37,7 @@ public static class CorpusWhyVerb
         if (row.Rule is { } rule)
             yield return ("rule", rule);
         if (row.Value is { } value)
-            yield return ("value", Figures.Measured(value, 4) + (row.Limit is { } limit ? $", the limit is {Figures.Measured(limit, 4)}" : ""));
+            yield return ("value", CorpusVerbs.Score(value) + (row.Limit is { } limit ? $", the limit is {CorpusVerbs.Score(limit)}" : ""));
         if (row.CopyOf is { } other)
             yield return ("copy of", other);
         if (row.UnitsRemoved is { } units)
@@ -46,7 +46,7 @@ public static class CorpusWhyVerb
             yield return ("detail", detail);
         yield return ("bytes", Figures.Whole(row.Bytes));
         foreach (var (name, score) in row.Scores ?? new Dictionary<string, double>())
-            yield return (name, Figures.Number(score, 4));
+            yield return (name, CorpusVerbs.Score(score));
         if (row.Beginning is { } beginning)
             yield return ("begins", beginning);
     }

@@ -29,8 +29,8 @@ public static class CorpusPage
 
             """);
         var read = statistics.Stages[0];
-        page.Append(CultureInfo.InvariantCulture, $"<p>{Figures.Count(read.In)} documents ({Figures.Bytes(read.BytesIn)} of text) were read, {Figures.Count(summary.Documents)} ({Figures.Bytes(Kept(statistics))}) are in the corpus, "
-            + $"from {Figures.Count(summary.Partitions)} partitions. Of the input {Figures.Percent(summary.FailedShare)} could not be read.</p>\n"
+        page.Append(CultureInfo.InvariantCulture, $"<p>{Figures.Count(read.In)} documents ({Figures.Bytes(read.BytesIn)} of text) were read, "
+            + $"{Figures.Count(summary.Documents)} ({Figures.Bytes(Kept(statistics))}) are in the corpus, from {Figures.Count(summary.Partitions)} partitions. Of the input {Figures.Percent(summary.FailedShare)} could not be read.</p>\n"
             + $"<p>Recipe <code>{summary.RecipeSha256}</code><br>corpus <code>{summary.CorpusSha256}</code></p>\n");
 
         Heading(page, "Funnel", "Documents that enter each stage, and those that leave it.");
@@ -54,12 +54,14 @@ public static class CorpusPage
         {
             var (low, high) = (statistics.Lengths.Keys.Min(), statistics.Lengths.Keys.Max());
             Picture(page, "Documents by length", BarChart.Columns(
-                [.. Enumerable.Range(low, high - low + 1).Select(bits => (Figures.Count(1L << bits), (double)(statistics.Lengths.GetValueOrDefault(bits)?.Out ?? 0)))], "characters, at least", "documents"));
+                [.. Enumerable.Range(low, high - low + 1).Select(bits => (Figures.Count(1L << bits), (double)(statistics.Lengths.GetValueOrDefault(bits)?.Out ?? 0)))],
+                "characters, at least", "documents"));
         }
 
         Heading(page, "Quality", "Documents in the corpus by the quality that the recipe's stages gave them, 0 to 1; annealing reads the best tenth.");
         Picture(page, "Documents by quality", BarChart.Columns(
-            [.. statistics.Quality.Select((count, i) => ((i / (double)CorpusStatistics.QualityBins).ToString("0.00", CultureInfo.InvariantCulture), (double)count))], "quality, at least", "documents"));
+            [.. statistics.Quality.Select((count, i) => ((i / (double)CorpusStatistics.QualityBins).ToString("0.00", CultureInfo.InvariantCulture), (double)count))],
+            "quality, at least", "documents"));
 
         if (summary.Exact is not null || summary.Near is not null || summary.Units is not null)
         {
@@ -85,7 +87,10 @@ public static class CorpusPage
         {
             Heading(page, "Mix", "Shares of the bytes, asked for and got.");
             Table(page, ["domain", ">asked", ">got", ">bytes at hand", ">bytes taken", ">passes"], mix.Select(domain => (string[])
-                [domain.Domain, Figures.Percent(domain.AskedShare), Figures.Percent(domain.GotShare), Figures.Bytes(domain.AvailableBytes), Figures.Bytes(domain.GotBytes), Figures.Setting(Math.Round(domain.Passes, 3))]));
+            [
+                domain.Domain, Figures.Percent(domain.AskedShare), Figures.Percent(domain.GotShare), Figures.Bytes(domain.AvailableBytes),
+                Figures.Bytes(domain.GotBytes), Figures.Setting(Math.Round(domain.Passes, 3)),
+            ]));
         }
 
         if (statistics.Failures.Count > 0)

@@ -93,7 +93,7 @@ public sealed class CorpusVerbsTests : IDisposable
 
         Assert.Equal(["gopher-quality", "plain-text", "filters", "filters, all on all"], figures.Select(figure => figure.Stage));
         Assert.Equal([20, 0, 20, 20], figures.Select(figure => figure.Dropped));
-        Assert.All(figures, figure => Assert.True(figure.In == 20 && figure.MegabytesPerSecond > 0));
+        Assert.All(figures, figure => Assert.True(figure.In == 20 && figure.DocumentsPerSecond > 0));
     }
 
     private string Write(string name, int count, string words)

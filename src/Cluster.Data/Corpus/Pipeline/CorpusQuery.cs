@@ -21,7 +21,8 @@ public static class CorpusQuery
             }
         }
 
-        throw new UserErrorException($"The corpus {folder.Root} never saw a document with the id \"{id}\".", "Give an id as `corpus sample` prints it: SOURCE/PATH, or SOURCE/PATH#OFFSET for a record.");
+        throw new UserErrorException($"The corpus {folder.Root} never saw a document with the id \"{id}\".",
+            "Give an id as `corpus sample` prints it: SOURCE/PATH, or SOURCE/PATH#OFFSET for a record.");
     }
 
     /// <summary>Some documents that a stage dropped: those whose ids have the smallest hashes, so that the choice is fair and always the same.</summary>

@@ -22,7 +22,10 @@ internal static class ParquetRows
         }
 
         using var disposal = new Disposal(opened);
-        var fields = opened.Schema.GetDataFields().Where(field => field.Path.Length == 1 && !field.IsArray && field.ClrType == typeof(ReadOnlyMemory<char>)).ToDictionary(field => field.Name, StringComparer.Ordinal);
+        // Text, and not within a list or a structure.
+        var fields = opened.Schema.GetDataFields()
+            .Where(field => field.Path.Length == 1 && !field.IsArray && field.ClrType == typeof(ReadOnlyMemory<char>))
+            .ToDictionary(field => field.Name, StringComparer.Ordinal);
         if (!reading.TextFields.Any(fields.ContainsKey))
         {
             yield return SourceItem.Failed(id, "no_text_field", $"{id} has none of the columns {string.Join(", ", reading.TextFields)}.", file.Bytes);

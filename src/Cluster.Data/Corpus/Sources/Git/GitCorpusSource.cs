@@ -37,10 +37,14 @@ internal sealed class GitCorpusSource(string location, string? revision, IReadOn
         await GitAsync(["clone", "--quiet", "--depth", "1", "--single-branch", "--no-tags", .. branch, "--", address, store.Files], cancellation);
         var commit = (await GitAsync(["-C", store.Files, "rev-parse", "HEAD"], cancellation)).Trim();
 
-        var (all, failures, passedOver) = FileWalk.Find(store.Files, path => reading.Reads(path) || LicenseDetector.IsLicenseFile(path), name => $"{reading.Dataset}/{name}");
+        var (all, failures, passedOver) = FileWalk.Find(
+            store.Files, path => reading.Reads(path) || LicenseDetector.IsLicenseFile(path), name => $"{reading.Dataset}/{name}");
         var byFolder = all.Where(file => LicenseDetector.IsLicenseFile(file.Path))
             .GroupBy(file => Folder(file.Path), StringComparer.Ordinal)
-            .ToDictionary(group => group.Key, group => group.Select(file => LicenseDetector.OfText(File.ReadAllText(Path.Combine(store.Files, file.Path)))).FirstOrDefault(id => id is not null), StringComparer.Ordinal);
+            .ToDictionary(
+                group => group.Key,
+                group => group.Select(file => LicenseDetector.OfText(File.ReadAllText(Path.Combine(store.Files, file.Path)))).FirstOrDefault(id => id is not null),
+                StringComparer.Ordinal);
         var files = new List<SourceFile>();
         foreach (var (path, bytes) in all.Where(file => reading.Reads(file.Path) && !LicenseDetector.IsLicenseFile(file.Path)))
         {
