@@ -142,7 +142,8 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
                 writer.AppendRow(row.Ids, row.Mask);
         }
 
-        instruments?.Wrote(folder.Name, dataset, writer.Complete().Tokens);
+        var tokens = writer.Complete().Tokens;
+        instruments?.Wrote(folder.Name, dataset, tokens);
     }
 
     private static RenderedChat[] Render(ChatTemplate template, IReadOnlyList<Conversation> conversations, CancellationToken cancellation) =>
