@@ -14,6 +14,9 @@ internal sealed class CorpusOnCluster(ClusterAddress address)
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
 
+    // A coordinator that lives answers within a second; through a gateway that died nothing would come for half a minute.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
     public async Task<CorpusSummary> RunAsync(
         string folder, CurationRecipe recipe, int workersPerSilo, long memoryBytes, Action<string> say, CancellationToken cancellation)
     {
@@ -27,7 +30,7 @@ internal sealed class CorpusOnCluster(ClusterAddress address)
             CorpusProgress progress;
             try
             {
-                progress = await grain.WaitAsync(seen).WaitAsync(cancellation);
+                progress = await grain.WaitAsync(seen).WaitAsync(s_patience, cancellation);
             }
             catch (Exception error) when (error is OrleansException or TimeoutException)
             {

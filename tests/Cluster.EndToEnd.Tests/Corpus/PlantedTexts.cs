@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Cluster.Core.Randomness;
 using Cluster.Data.Corpus.Deduplication;
+using Cluster.Data.Corpus.Filters;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
 
@@ -54,7 +55,7 @@ internal sealed class PlantedTexts : IDisposable
     {
         Name = "planted",
         Sources = [new FolderRecipe { Name = "texts", Path = In("texts") }],
-        Stages = CurationPresets.Reference,
+        Stages = [StageRecipe.Of(Normalise.StageName), StageRecipe.Of(PlainText.StageName)],
         Duplicates = new DuplicatesRecipe { Near = near ? new NearDuplicatesRecipe { MinimumSimilarity = 0.7 } : null, Units = new UnitDuplicatesRecipe { Level = ExactLevel.Line, MinimumCharacters = 60 } },
         Limits = new ReadLimits { PartitionBytes = partitionBytes },
     };
