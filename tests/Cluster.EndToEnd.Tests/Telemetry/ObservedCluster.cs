@@ -72,8 +72,10 @@ public sealed class ObservedCluster : IAsyncLifetime
         }, null, CancellationToken.None);
         var (code, text) = await adding!;
         Assert.True(code == 0, text);
-        // The same corpus again: counts that were there rise.
-        await host.RunAsync(_run.Request("again", steps: 20), new QuietObserver(), null, CancellationToken.None);
+        // Some of the corpus again, in other tokens: counts that are there rise, and where the silo that had them is gone others come.
+        var again = _run.Request("again", steps: 20);
+        var recipe = again.Recipe with { Corpus = again.Recipe.Corpus with { MaxBytes = 40_000 }, Tokenizer = again.Recipe.Tokenizer with { Vocabulary = 350 } };
+        await host.RunAsync(again with { Recipe = recipe }, new QuietObserver(), null, CancellationToken.None);
         await AskAsync(new Uri(state.Web!));
     }
 

@@ -20,6 +20,7 @@ public sealed class ObservedClusterTests(ObservedCluster cluster) : IClassFixtur
         ["cluster_inference_prefix_hits_total"] = "prompts of a context of 64 fill no block",
         ["cluster_data_progress"] = "a stage may be over before it is looked at",
         ["cluster_inference_preemptions_total"] = "the cache is large enough",
+        ["cluster_inference_time_to_first_token_seconds:p95_1m"] = "all first tokens may come in one bucket's time",
         ["orleans_gateway_connected_clients"] = "those who come and go do it between two scrapes",
     };
 
