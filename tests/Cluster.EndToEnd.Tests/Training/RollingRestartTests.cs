@@ -85,7 +85,8 @@ public sealed class RollingRestartTests : IDisposable
                 },
             };
             // Whoever watches sees the cancellation, or that nobody answers any more.
-            await Assert.ThrowsAnyAsync<Exception>(() => new ClusterRunHost(new ClusterFolder(runs).Running("cluster"), "cluster").RunAsync(request, observer, null, CancellationToken.None));
+            var host = new ClusterRunHost(new ClusterFolder(runs).Running("cluster"), "cluster") { Patience = TimeSpan.FromSeconds(2) };
+            await Assert.ThrowsAsync<UserErrorException>(() => host.RunAsync(request, observer, null, CancellationToken.None));
             Assert.Equal(0, await ending!);
         }
 

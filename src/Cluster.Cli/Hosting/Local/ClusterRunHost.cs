@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Cluster.Contracts.Runs;
 using Cluster.Core.Errors;
 using Cluster.Core.Recipes;
@@ -15,6 +16,9 @@ namespace Cluster.Cli.Hosting.Local;
 public sealed class ClusterRunHost(ClusterAddress address, string command) : IRunHost
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How long nobody may answer before whoever watches is told so; long beside an outage that a run outlives.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(2);
 
     /// <summary>Of a cluster that <c>up</c> runs on this machine.</summary>
     public ClusterRunHost(ClusterState state, string command)
@@ -41,6 +45,7 @@ public sealed class ClusterRunHost(ClusterAddress address, string command) : IRu
     private async Task<RunSummary> WatchAsync(IRunDriverGrain driver, RunFolder folder, IRunObserver observer, CancellationToken cancellation)
     {
         long seen = 0;
+        var heard = Stopwatch.GetTimestamp();
         RunSummary? summary = null;
         while (true)
         {
@@ -51,11 +56,18 @@ public sealed class ClusterRunHost(ClusterAddress address, string command) : IRu
             }
             catch (Exception error) when (error is OrleansException or TimeoutException)
             {
-                // Its silo is gone; the next one is on its way.
+                // Its silo is gone; the next one is on its way, unless the cluster has ended.
+                if (Stopwatch.GetElapsedTime(heard) > Patience)
+                {
+                    throw new UserErrorException($"No silo of {address.Name} has answered for {Patience.TotalSeconds:0} s.",
+                        $"Once the cluster is back, watch the run again: {command} train --cluster --resume --out {Quoting.Argument(Rendering.Paths.ForPeople(folder.Path))}", error);
+                }
+
                 await Task.Delay(s_pause, cancellation);
                 continue;
             }
 
+            heard = Stopwatch.GetTimestamp();
             seen = progress.Next;
             foreach (var line in progress.Events)
             {
