@@ -61,9 +61,9 @@ public static class BenchVerbs
         var replicas = new Option<int>("--replicas") { Description = "Replicas.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
         var threads = new Option<int>("--threads") { Description = "Threads of each replica.", HelpName = "T", DefaultValueFactory = _ => 1 };
         var pairs = new Option<int>("--pairs") { Description = "Blocks without and with somebody who watches, in turn.", HelpName = "N", DefaultValueFactory = _ => 10 };
-        var steps = new Option<long>("--steps") { Description = "Steps of a block.", HelpName = "N", DefaultValueFactory = _ => 10 };
+        var steps = new Option<long>("--steps") { Description = "Steps of a block; it should last for several scrapes.", HelpName = "N", DefaultValueFactory = _ => 24 };
         var json = Options.Json();
-        var command = new Command("metrics-cost", "Training steps with nobody listening and with a scrape a second; ends with 1 where that costs a hundredth of the processor's time or more.")
+        var command = new Command("metrics-cost", "Training steps with nobody listening and with a scrape every five seconds, as infra/prometheus has it; ends with 1 where that costs a hundredth of the processor's time or more.")
         {
             shape, precision, replicas, threads, pairs, steps, json,
         };
