@@ -126,8 +126,8 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     public ReadOnlySpan<float> Prefill(DecodeSequence sequence, scoped ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        CheckIds(ids);
-        CheckOwned(sequence);
+        this.CheckIds(ids);
+        this.CheckOwned(sequence);
         if (logits == LogitRows.All)
             ArgumentOutOfRangeException.ThrowIfGreaterThan(ids.Length, PrefillChunk, nameof(ids));
         sequence.Reserve(ids.Length);
@@ -154,8 +154,8 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     public ReadOnlySpan<float> Hidden(DecodeSequence sequence, scoped ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        CheckIds(ids);
-        CheckOwned(sequence);
+        this.CheckIds(ids);
+        this.CheckOwned(sequence);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(ids.Length, PrefillChunk, nameof(ids));
         sequence.Reserve(ids.Length);
         _rowSequences.AsSpan(0, ids.Length).Fill(sequence);
@@ -169,22 +169,7 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (sequences.Length != ids.Length)
-            throw new ArgumentException($"{ids.Length} ids for {sequences.Length} sequences", nameof(ids));
-        CheckIds(ids);
-        var missing = 0;
-        for (var i = 0; i < sequences.Length; i++)
-        {
-            CheckOwned(sequences[i]);
-            missing += sequences[i].Missing(1);
-            if (sequences[..i].Contains(sequences[i]))
-                throw new ArgumentException($"sequence {i} is in the batch twice", nameof(sequences));
-        }
-
-        if (missing > Cache.Free)
-            throw new KvCacheFullException(missing, Cache.Free);
-        foreach (var sequence in sequences)
-            sequence.Reserve(1);
+        this.ReserveStep(sequences, ids);
 
         float* computed = null;
         var several = sequences.Length > MaxRows;
@@ -208,7 +193,7 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     /// <inheritdoc/>
     public void Embed(scoped ReadOnlySpan<int> ids, int position, Span<float> x)
     {
-        CheckIds(ids);
+        this.CheckIds(ids);
         ArgumentOutOfRangeException.ThrowIfLessThan(x.Length, ids.Length * Shape.Width, nameof(x));
         fixed (float* to = x)
         {
@@ -226,7 +211,7 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     /// <inheritdoc/>
     public void WriteKeysAndValues(DecodeSequence sequence, int layer, int position, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
     {
-        CheckOwned(sequence);
+        this.CheckOwned(sequence);
         fixed (float* k = keys, v = values)
             KeysAndValues(sequence, layer, position, keys.Length, k, v, write: true);
     }
@@ -234,7 +219,7 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
     /// <inheritdoc/>
     public void ReadKeysAndValues(DecodeSequence sequence, int layer, Span<float> keys, Span<float> values)
     {
-        CheckOwned(sequence);
+        this.CheckOwned(sequence);
         fixed (float* k = keys, v = values)
             KeysAndValues(sequence, layer, 0, keys.Length, k, v, write: false);
     }
@@ -334,22 +319,5 @@ public sealed unsafe class ManagedDecoder : IPrefillHost
         }
 
         return (byte*)_storage[number];
-    }
-
-    private void CheckIds(ReadOnlySpan<int> ids)
-    {
-        if (ids.IsEmpty)
-            throw new ArgumentException("no ids", nameof(ids));
-        foreach (var id in ids)
-        {
-            if ((uint)id >= (uint)Shape.Vocabulary)
-                throw new ArgumentException($"id {id} is outside the vocabulary of {Shape.Vocabulary}", nameof(ids));
-        }
-    }
-
-    private void CheckOwned(DecodeSequence sequence)
-    {
-        if (sequence.Pool != Cache)
-            throw new ArgumentException("the sequence belongs to another backend", nameof(sequence));
     }
 }

@@ -149,22 +149,7 @@ public sealed class TorchDecoder : IDecodeBackend
     public ReadOnlySpan<float> Decode(scoped ReadOnlySpan<DecodeSequence> sequences, scoped ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (sequences.Length != ids.Length)
-            throw new ArgumentException($"{ids.Length} ids for {sequences.Length} sequences", nameof(ids));
-        CheckIds(ids);
-        var missing = 0;
-        for (var i = 0; i < sequences.Length; i++)
-        {
-            CheckOwned(sequences[i]);
-            missing += sequences[i].Missing(1);
-            if (sequences[..i].Contains(sequences[i]))
-                throw new ArgumentException($"sequence {i} is in the batch twice", nameof(sequences));
-        }
-
-        if (missing > Cache.Free)
-            throw new KvCacheFullException(missing, Cache.Free);
-        foreach (var sequence in sequences)
-            sequence.Reserve(1);
+        this.ReserveStep(sequences, ids);
         EnterThread();
         for (var start = 0; start < sequences.Length; start += DecodeRows)
         {
@@ -424,24 +409,7 @@ public sealed class TorchDecoder : IDecodeBackend
     private void Check(DecodeSequence sequence, ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        CheckOwned(sequence);
-        CheckIds(ids);
-    }
-
-    private void CheckIds(ReadOnlySpan<int> ids)
-    {
-        if (ids.IsEmpty)
-            throw new ArgumentException("no ids", nameof(ids));
-        foreach (var id in ids)
-        {
-            if ((uint)id >= (uint)Shape.Vocabulary)
-                throw new ArgumentException($"id {id} is outside the vocabulary of {Shape.Vocabulary}", nameof(ids));
-        }
-    }
-
-    private void CheckOwned(DecodeSequence sequence)
-    {
-        if (sequence.Pool != Cache)
-            throw new ArgumentException("the sequence belongs to another backend", nameof(sequence));
+        this.CheckOwned(sequence);
+        this.CheckIds(ids);
     }
 }

@@ -156,14 +156,7 @@ public sealed class TorchPrefillDecoder : IDecodeBackend
     private void Check(DecodeSequence sequence, ReadOnlySpan<int> ids)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (sequence.Pool != Cache)
-            throw new ArgumentException("the sequence belongs to another backend", nameof(sequence));
-        if (ids.IsEmpty)
-            throw new ArgumentException("no ids", nameof(ids));
-        foreach (var id in ids)
-        {
-            if ((uint)id >= (uint)Shape.Vocabulary)
-                throw new ArgumentException($"id {id} is outside the vocabulary of {Shape.Vocabulary}", nameof(ids));
-        }
+        this.CheckOwned(sequence);
+        this.CheckIds(ids);
     }
 }
