@@ -26,7 +26,6 @@ internal sealed unsafe class ReadBandwidth : IDisposable
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)_bytes, 1 << 21);
         if (OperatingSystem.IsLinux())
             _ = Advise(_memory, (nuint)_bytes, 14); // MADV_HUGEPAGE, as the weights' memory
-        new Span<byte>(_memory, 0).Clear();
         NativeMemory.Fill(_memory, (nuint)_bytes, 1);
         _sums = new long[threads];
         _barrier = new Barrier(threads);

@@ -158,7 +158,7 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
                 return none;
             var text = TextUnits.Without(document.Text, duplicates.Units!.Level, removed);
             left = document with { Text = text };
-            var visible = text.AsSpan().Count(c => !char.IsWhiteSpace(c));
+            var visible = text.Count(c => !char.IsWhiteSpace(c));
             return visible < duplicates.Units.MinimumLeft
                 ? none with { Rule = "repeated_parts", Value = visible, Limit = duplicates.Units.MinimumLeft, UnitsRemoved = removed.Count }
                 : none with { UnitsRemoved = removed.Count };
@@ -191,23 +191,10 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
             json.WriteEndObject();
         }
 
-
         void Optional(string name, string? value)
         {
             if (value is not null)
                 json.WriteString(name, value);
         }
     });
-}
-
-/// <summary>Counts of characters.</summary>
-file static class Characters
-{
-    public static int Count(this ReadOnlySpan<char> text, Func<char, bool> matches)
-    {
-        var count = 0;
-        foreach (var c in text)
-            count += matches(c) ? 1 : 0;
-        return count;
-    }
 }
