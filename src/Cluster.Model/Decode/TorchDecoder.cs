@@ -7,6 +7,7 @@ using Cluster.Inference.Backends;
 using Cluster.Inference.Cache;
 using Cluster.Model.Runtime;
 using TorchSharp;
+using static Cluster.Model.Runtime.TensorArithmetic;
 using static TorchSharp.torch;
 
 namespace Cluster.Model.Decode;
@@ -189,8 +190,8 @@ public sealed class TorchDecoder : IDecodeBackend
         // Keys up to the chunk's end, whatever the sequence has of them: the number is that of the chunk alone. What does not exist is masked.
         var slots_T = tensor(Slots(sequence, 0, end)).to(_device);
         var written_R = tensor(Slots(sequence, start, start + rows)).to(_device);
-        var later_RT = arange(from, end, device: _device).unsqueeze(1).less(arange(end, device: _device).unsqueeze(0));
-        var mask_RT = zeros([ChunkRows, end], dtype: ScalarType.Float32, device: _device).masked_fill(later_RT, float.NegativeInfinity);
+        var later_RT = Integers(from, end, _device).unsqueeze(1).less(Integers(0, end, _device).unsqueeze(0));
+        var mask_RT = zeros([ChunkRows, end], dtype: ScalarType.Float32, device: _device).Filled(later_RT, float.NegativeInfinity);
         for (var layer = 0; layer < Shape.Layers; layer++)
         {
             var (q_RHD, k_RHD, v_RHD) = Project(x_RC, layer, positions_R);
@@ -244,8 +245,8 @@ public sealed class TorchDecoder : IDecodeBackend
 
     private Tensor Embed(Tensor ids_R, Tensor positions_R)
     {
-        var x_RC = _parameters["token_embedding.weight"].index_select(0, ids_R).to(ScalarType.Float32) * Shape.EmbeddingScale;
-        return _positions_TC is null ? x_RC : x_RC + _positions_TC.index_select(0, positions_R);
+        var x_RC = _parameters["token_embedding.weight"].index_select(0, ids_R).to(ScalarType.Float32).Times(Shape.EmbeddingScale);
+        return _positions_TC is null ? x_RC : x_RC.Plus(_positions_TC.index_select(0, positions_R));
     }
 
     private (Tensor Q_RHD, Tensor K_RHD, Tensor V_RHD) Project(Tensor x_RC, int layer, Tensor positions_R)
@@ -265,7 +266,7 @@ public sealed class TorchDecoder : IDecodeBackend
             {
                 var half = Shape.HeadSize / 2;
                 Tensor a = rows_RHD.narrow(2, 0, half), b = rows_RHD.narrow(2, half, half);
-                return cat([a * cosines_R1D - b * sines_R1D, b * cosines_R1D + a * sines_R1D], 2);
+                return cat([(a * cosines_R1D).Minus(b * sines_R1D), (b * cosines_R1D).Plus(a * sines_R1D)], 2);
             }
         }
 
@@ -276,9 +277,9 @@ public sealed class TorchDecoder : IDecodeBackend
     private Tensor Attend(Tensor q_RHD, Tensor k_THD, Tensor v_THD, Tensor? mask_RT)
     {
         Tensor k_HDT = Grouped(k_THD).permute(1, 2, 0), v_HTD = Grouped(v_THD).transpose(0, 1);
-        var scores_HRT = matmul(q_RHD.transpose(0, 1), k_HDT) * (1f / MathF.Sqrt(Shape.HeadSize));
+        var scores_HRT = matmul(q_RHD.transpose(0, 1), k_HDT).Times(1f / MathF.Sqrt(Shape.HeadSize));
         if (mask_RT is not null)
-            scores_HRT = scores_HRT + mask_RT;
+            scores_HRT = scores_HRT.Plus(mask_RT);
         return matmul(scores_HRT.softmax(-1), v_HTD).transpose(0, 1).reshape(q_RHD.shape[0], -1);
 
         Tensor Grouped(Tensor rows_THD)
@@ -291,7 +292,7 @@ public sealed class TorchDecoder : IDecodeBackend
     /// <summary>The rest of a block: output projection, norm, feed-forward, both residuals.</summary>
     private Tensor FeedForward(Tensor x_RC, Tensor attended_RC, int layer)
     {
-        x_RC = x_RC + Linear(attended_RC, $"blocks.{layer}.attention.output");
+        x_RC = x_RC.Plus(Linear(attended_RC, $"blocks.{layer}.attention.output"));
         var up = Linear(Norm(x_RC, $"blocks.{layer}.feed_forward_norm"), $"blocks.{layer}.feed_forward.up");
         Tensor hidden_RF;
         if (Shape.Activation == Activation.Swiglu)
@@ -301,10 +302,10 @@ public sealed class TorchDecoder : IDecodeBackend
         }
         else
         {
-            hidden_RF = up * 0.5f * ((up + up * up * up * 0.044715f) * 0.7978845608028654f).tanh().add(1f);
+            hidden_RF = up.Times(0.5f) * up.Plus((up * up * up).Times(0.044715f)).Times(0.7978845608028654f).tanh().Plus(1f);
         }
 
-        return x_RC + Linear(hidden_RF, $"blocks.{layer}.feed_forward.down");
+        return x_RC.Plus(Linear(hidden_RF, $"blocks.{layer}.feed_forward.down"));
     }
 
     private Tensor Norm(Tensor x_RC, string name)
@@ -312,15 +313,15 @@ public sealed class TorchDecoder : IDecodeBackend
         var bias = _parameters.GetValueOrDefault(name + ".bias");
         if (Shape.Norm == Normalization.LayerNorm)
             return nn.functional.layer_norm(x_RC, [Shape.Width], _parameters[name + ".gain"], bias, ModelShape.NormEpsilon);
-        var y_RC = x_RC * (x_RC * x_RC).mean([1], keepdim: true).add(ModelShape.NormEpsilon).rsqrt() * _parameters[name + ".gain"];
-        return bias is null ? y_RC : y_RC + bias;
+        var y_RC = x_RC * (x_RC * x_RC).mean([1], keepdim: true).Plus(ModelShape.NormEpsilon).rsqrt() * _parameters[name + ".gain"];
+        return bias is null ? y_RC : y_RC.Plus(bias);
     }
 
     /// <summary>x·Wᵀ + b in fp32, of a product in the backend's own type.</summary>
     private Tensor Linear(Tensor x_RC, string name)
     {
         var y = matmul(x_RC.to(_type), _parameters[name + ".weight"].t()).to(ScalarType.Float32);
-        return _parameters.TryGetValue(name + ".bias", out var bias) ? y + bias : y;
+        return _parameters.TryGetValue(name + ".bias", out var bias) ? y.Plus(bias) : y;
     }
 
     /// <summary>The head's rows, tile by tile: so that they are the same whoever asks for how many.</summary>

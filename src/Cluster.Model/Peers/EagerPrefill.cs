@@ -45,12 +45,12 @@ public sealed class EagerPrefill : IDisposable
     {
         using var scope = NewDisposeScope();
         var x_TC = _parameters["token_embedding.weight"].index_select(0, tensor(ids, dtype: ScalarType.Int64))
-            + _parameters["position_embedding.weight"].narrow(0, 0, ids.Length);
+            .Plus(_parameters["position_embedding.weight"].narrow(0, 0, ids.Length));
         for (var i = 0; i < _shape.Layers; i++)
         {
-            x_TC = x_TC + Attention(Norm(x_TC, $"blocks.{i}.attention_norm.gain"), i);
+            x_TC = x_TC.Plus(Attention(Norm(x_TC, $"blocks.{i}.attention_norm.gain"), i));
             var up = nn.functional.linear(Norm(x_TC, $"blocks.{i}.feed_forward_norm.gain"), _parameters[$"blocks.{i}.feed_forward.up.weight"]);
-            x_TC = x_TC + nn.functional.linear(nn.functional.gelu(up), _parameters[$"blocks.{i}.feed_forward.down.weight"]);
+            x_TC = x_TC.Plus(nn.functional.linear(nn.functional.gelu(up), _parameters[$"blocks.{i}.feed_forward.down.weight"]));
         }
 
         var last_1C = Norm(x_TC.narrow(0, ids.Length - 1, 1), "final_norm.gain");

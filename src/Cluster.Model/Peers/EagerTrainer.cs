@@ -108,12 +108,13 @@ public sealed unsafe class EagerTrainer : IDisposable
         var tokens_N = tensor(batch.Tokens, dtype: ScalarType.Int64);
         var targets_N = tensor(batch.Targets, dtype: ScalarType.Int64);
         var embedding_VC = Cast("token_embedding.weight");
-        var x_BTC = embedding_VC.index_select(0, tokens_N).view(batches, context, -1) + Cast("position_embedding.weight").narrow(0, 0, context);
+        var x_BTC = embedding_VC.index_select(0, tokens_N).view(batches, context, -1)
+            .Plus(Cast("position_embedding.weight").narrow(0, 0, context));
         for (var i = 0; i < _shape.Layers; i++)
         {
-            x_BTC = x_BTC + Attention(Norm(x_BTC, $"blocks.{i}.attention_norm.gain"), i, batches, context);
+            x_BTC = x_BTC.Plus(Attention(Norm(x_BTC, $"blocks.{i}.attention_norm.gain"), i, batches, context));
             var up = nn.functional.linear(Norm(x_BTC, $"blocks.{i}.feed_forward_norm.gain"), Cast($"blocks.{i}.feed_forward.up.weight"));
-            x_BTC = x_BTC + nn.functional.linear(nn.functional.gelu(up), Cast($"blocks.{i}.feed_forward.down.weight"));
+            x_BTC = x_BTC.Plus(nn.functional.linear(nn.functional.gelu(up), Cast($"blocks.{i}.feed_forward.down.weight")));
         }
 
         var logits_NV = nn.functional.linear(Norm(x_BTC, "final_norm.gain"), embedding_VC).view(-1, _shape.Vocabulary).to(ScalarType.Float32);

@@ -43,6 +43,8 @@ public static class TorchRuntime
     /// <exception cref="UserErrorException">The library runs another number of threads.</exception>
     public static void SetThreads(int threads)
     {
+        // A thread's first call of anything parallel takes the number that any thread has set last: that call is made here, before the setting.
+        _ = torch.get_num_threads();
         torch.set_num_threads(threads);
         if (torch.get_num_threads() != threads)
             throw new UserErrorException($"threads_per_replica is {threads}, but the tensor library runs {torch.get_num_threads()}.",
