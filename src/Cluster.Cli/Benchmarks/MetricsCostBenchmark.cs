@@ -27,13 +27,14 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="StepMilliseconds">Median over the blocks without.</param>
 /// <param name="TimeShare">Median over the pairs of time with over time without, less 1.</param>
 /// <param name="CpuShare">The same of processor time of the whole process, scraper included: steadier on a machine that others use.</param>
+/// <param name="CpuShareError">Standard error of that median, of the pairs' spread: a share that is not well above it is noise.</param>
 /// <param name="Scrapes">In all blocks with.</param>
 /// <param name="ScrapeMilliseconds">Median time of a scrape at whoever asks.</param>
 /// <param name="ScrapeBytes">Of the last.</param>
 /// <param name="ScrapeCpuMilliseconds">Processor time of a scrape, asker included, while nothing is trained: over the interval, its share of one core.</param>
 /// <param name="RecordMicroseconds">What a driver's record of one step takes, which is paid whether anybody listens or not.</param>
 public sealed record MetricsCostResult(
-    string Shape, string Precision, int Replicas, int Pairs, long Steps, double StepMilliseconds, double TimeShare, double CpuShare, int Scrapes,
+    string Shape, string Precision, int Replicas, int Pairs, long Steps, double StepMilliseconds, double TimeShare, double CpuShare, double CpuShareError, int Scrapes,
     double ScrapeMilliseconds, long ScrapeBytes, double ScrapeCpuMilliseconds, double RecordMicroseconds);
 
 /// <summary>Trains on synthetic tokens, watched and not.</summary>
@@ -79,6 +80,10 @@ internal static class MetricsCostBenchmark
 
             var scrapes = new List<(double Milliseconds, long Bytes)>();
             List<(double Seconds, double Cpu)> without = [], with = [];
+            // The first blocks compile what later ones run.
+            await BlockAsync(scrapes);
+            await BlockAsync(null);
+            scrapes.Clear();
             for (var pair = 0; pair < pairs; pair++)
             {
                 // A machine that becomes slower all the time is so for both.
@@ -86,17 +91,21 @@ internal static class MetricsCostBenchmark
                     (watched ? with : without).Add(await BlockAsync(watched ? scrapes : null));
             }
 
+            double[] shares = [.. with.Zip(without, (a, b) => a.Cpu / b.Cpu - 1)];
             var scrapeCpu = await ScrapeCpuAsync();
             await coordinator.EndAsync();
             await silo.StopAsync(CancellationToken.None);
             return new MetricsCostResult(
                 shape, precision.ToString().ToLowerInvariant(), replicas, pairs, steps, Math.Round(Median(without.Select(block => block.Seconds)) / steps * 1000, 2),
-                Math.Round(Median(with.Zip(without, (a, b) => a.Seconds / b.Seconds)) - 1, 4), Math.Round(Median(with.Zip(without, (a, b) => a.Cpu / b.Cpu)) - 1, 4),
+                Math.Round(Median(with.Zip(without, (a, b) => a.Seconds / b.Seconds)) - 1, 4), Math.Round(Median(shares), 4), Math.Round(MedianError(shares), 4),
                 scrapes.Count, Math.Round(Median(scrapes.Select(scrape => scrape.Milliseconds)), 2), scrapes.LastOrDefault().Bytes, Math.Round(scrapeCpu, 3), Math.Round(RecordMicroseconds(silo.Services), 3));
 
             async Task<(double Seconds, double Cpu)> BlockAsync(List<(double, long)>? scrapes)
             {
                 await using var watcher = scrapes is null ? null : await Watcher.StartAsync(scrapes);
+                // What earlier blocks and the watcher's start left behind is nobody's cost here.
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
                 var (cpu, start) = (Environment.CpuUsage.TotalTime, Stopwatch.GetTimestamp());
                 done += steps;
                 await coordinator.ContinueAsync(done);
@@ -174,6 +183,13 @@ internal static class MetricsCostBenchmark
     {
         var sorted = values.Order().ToArray();
         return sorted.Length == 0 ? 0 : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+
+    /// <summary>From the middle half of the values, as if they were normally distributed: 1.253 standard deviations over the root of their number.</summary>
+    private static double MedianError(double[] values)
+    {
+        double[] sorted = [.. values.Order()];
+        return 1.253 * (sorted[(int)(0.75 * (sorted.Length - 1))] - sorted[(int)(0.25 * (sorted.Length - 1))]) / 1.349 / Math.Sqrt(sorted.Length);
     }
 
     /// <summary>What a process has for its watchers, and one of them.</summary>

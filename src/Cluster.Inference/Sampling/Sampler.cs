@@ -31,8 +31,14 @@ public readonly record struct TokenLogProbability(int Id, float LogProbability);
 public sealed unsafe class Sampler : IDisposable
 {
     private const int Lanes = 16;
+
+    // Weights below e^−87 are 0; a rank is a 16th of a nat, so that a rank of a flat distribution over a large vocabulary is still few tokens.
+    private const float LeastExponent = -87f, RanksPerNat = 16f;
+    private const int Ranks = 88 * (int)RanksPerNat;
+
     private readonly int _vocabulary, _padded;
     private readonly float* _logits, _weights;
+    private readonly double[] _blockSums, _rankSums = new double[Ranks];
     private readonly int[] _candidates;
     private readonly int[] _counts;
     private bool _disposed;
@@ -45,6 +51,7 @@ public sealed unsafe class Sampler : IDisposable
         _padded = (vocabulary + Lanes - 1) / Lanes * Lanes;
         _logits = (float*)NativeMemory.AlignedAlloc((nuint)_padded * 2 * sizeof(float), 64);
         _weights = _logits + _padded;
+        _blockSums = new double[_padded / Lanes];
         _candidates = new int[vocabulary];
         _counts = new int[vocabulary];
     }
@@ -76,12 +83,21 @@ public sealed unsafe class Sampler : IDisposable
         var restricted = !allowed.IsEmpty;
         if (restricted)
             Restrict(allowed);
-        if (Change(history, history[promptLength..], options) || restricted)
+        var changed = Change(history, history[promptLength..], options) || restricted;
+        if (changed)
             top = Top();
         if (restricted && float.IsNegativeInfinity(_logits[top]))
             throw new UserErrorException("The model gives no token that response_format allows a probability.", "Ask without the format.");
 
-        var id = options.Temperature == 0 ? top : Draw(top, options, new CounterRandom(options.Seed, RandomPurpose.TokenSampling, request).Double((ulong)position));
+        var id = top;
+        if (options.Temperature != 0)
+        {
+            // The weights at hand are those of the model itself.
+            if (changed || options.Temperature != 1)
+                Weigh(_logits[top], (float)options.Temperature);
+            id = Draw(top, options, new CounterRandom(options.Seed, RandomPurpose.TokenSampling, request).Double((ulong)position));
+        }
+
         return new SampledToken(id, (float)(logits[id] - logSumExp), alternatives);
     }
 
@@ -105,17 +121,19 @@ public sealed unsafe class Sampler : IDisposable
         return Math.Max(0, new ReadOnlySpan<float>(_logits, _vocabulary).IndexOf(max));
     }
 
-    /// <summary>weights = exp((logit − max) / temperature), exactly 0 where that is below e^−87; returns their sum.</summary>
+    /// <summary>
+    /// weights = exp((logit − max) / temperature), exactly 0 where that is below e^−87, and the sums of 16 at a time; returns the sum of all.
+    /// </summary>
     private double Weigh(float max, float temperature)
     {
-        Vector512<float> offset = Vector512.Create(max), divisor = Vector512.Create(temperature), least = Vector512.Create(-87f);
+        Vector512<float> offset = Vector512.Create(max), divisor = Vector512.Create(temperature), least = Vector512.Create(LeastExponent);
         double sum = 0;
         for (var i = 0; i < _padded; i += Lanes)
         {
             var x = (Vector512.Load(_logits + i) - offset) / divisor;
             var weight = Vector512.ConditionalSelect(Vector512.LessThan(x, least), Vector512<float>.Zero, VectorMath.Exp(x));
             weight.Store(_weights + i);
-            sum += Vector512.Sum(weight);
+            sum += _blockSums[i / Lanes] = Vector512.Sum(weight);
         }
 
         return sum;
@@ -191,15 +209,19 @@ public sealed unsafe class Sampler : IDisposable
         return alternatives;
     }
 
+    /// <summary>One draw by the weights, which are there.</summary>
     private int Draw(int top, GenerationOptions options, double uniform)
     {
-        Weigh(_logits[top], (float)options.Temperature);
-        var candidates = options.TopK > 0 && options.TopK < _vocabulary ? MostProbable(options.TopK) : All();
+        var few = options.TopK > 0 && options.TopK < _vocabulary;
+        if (!few && options.MinP == 0 && options.TopP >= 1)
+            return DrawOfAll(top, uniform);
+        var candidates = few ? MostProbable(options.TopK) : All();
         if (options.MinP > 0)
             candidates = AtLeast(candidates, options.MinP * _weights[top]);
         if (options.TopP < 1)
-            candidates = Nucleus(candidates, options.TopP);
-        candidates.Sort();
+            candidates = Nucleus(candidates, options.TopP, _logits[top], (float)options.Temperature);
+        if (few || options.TopP < 1)
+            candidates.Sort();
 
         double kept = 0;
         foreach (var id in candidates)
@@ -214,6 +236,41 @@ public sealed unsafe class Sampler : IDisposable
             last = id;
             if (reached > threshold)
                 break;
+        }
+
+        return last;
+    }
+
+    /// <summary>The same where no token is left out: whole blocks are passed over by their sums.</summary>
+    private int DrawOfAll(int top, double uniform)
+    {
+        double kept = 0;
+        foreach (var sum in _blockSums)
+            kept += sum;
+        double threshold = uniform * kept, reached = 0;
+        var last = top;
+        for (var block = 0; block < _blockSums.Length; block++)
+        {
+            var after = reached + _blockSums[block];
+            if (after <= threshold && block < _blockSums.Length - 1)
+            {
+                reached = after;
+                continue;
+            }
+
+            // A block's sum is rounded: where its last token falls just short of it, that token is the one.
+            for (var id = block * Lanes; id < (block + 1) * Lanes; id++)
+            {
+                if (_weights[id] == 0)
+                    continue;
+                reached += _weights[id];
+                last = id;
+                if (reached > threshold)
+                    return last;
+            }
+
+            if (after > threshold)
+                return last;
         }
 
         return last;
@@ -241,6 +298,13 @@ public sealed unsafe class Sampler : IDisposable
 
         for (var id = count; id < _vocabulary; id++)
         {
+            // Most tokens are none of the first: 16 at a time are passed over.
+            if (id % Lanes == 0 && !Vector512.GreaterThanAny(Vector512.Load(_logits + id), Vector512.Create(_logits[heap[0]])))
+            {
+                id += Lanes - 1;
+                continue;
+            }
+
             // Of equal logits the lower id, which came first, stays.
             if (!(_logits[id] > _logits[heap[0]]))
                 continue;
@@ -262,25 +326,57 @@ public sealed unsafe class Sampler : IDisposable
         return heap;
     }
 
-    /// <summary>The shortest beginning of the total order over the candidates that holds at least the given share of their weight.</summary>
-    private Span<int> Nucleus(Span<int> candidates, double share)
+    /// <summary>
+    /// The shortest beginning of the total order over the candidates that holds at least the given share of their weight. Their weight is
+    /// added up by ranks, a 16th of a nat each; only the tokens of the rank in which the share is reached are put in order.
+    /// </summary>
+    private Span<int> Nucleus(Span<int> candidates, double share, float max, float temperature)
     {
+        Array.Clear(_rankSums);
         double total = 0;
+        var scale = RanksPerNat / temperature;
         foreach (var id in candidates)
-            total += _weights[id];
-        // Tokens below half of (1 − share) · total / n weigh less than (1 − share) · total together: the nucleus ends before them.
-        // Usually few are left to be sorted.
-        candidates = AtLeast(candidates, 0.5 * (1 - share) * total / candidates.Length);
-        candidates.Sort(new ByLogit(_logits));
-        double reached = 0;
-        for (var i = 0; i < candidates.Length; i++)
         {
-            reached += _weights[candidates[i]];
-            if (reached >= share * total)
-                return candidates[..(i + 1)];
+            total += _weights[id];
+            _rankSums[Rank(id)] += _weights[id];
         }
 
-        return candidates;
+        double reached = 0;
+        var rank = 0;
+        while (rank < Ranks - 1 && reached + _rankSums[rank] < share * total)
+            reached += _rankSums[rank++];
+
+        // What is before that rank comes first, then the rank itself; the others are dropped.
+        var (before, among) = (0, 0);
+        for (var i = 0; i < candidates.Length; i++)
+        {
+            var id = candidates[i];
+            var own = Rank(id);
+            if (own > rank)
+                continue;
+            candidates[i] = candidates[before + among];
+            if (own == rank)
+            {
+                candidates[before + among++] = id;
+                continue;
+            }
+
+            candidates[before + among] = candidates[before];
+            candidates[before++] = id;
+        }
+
+        var last = candidates.Slice(before, among);
+        last.Sort(new ByLogit(_logits));
+        for (var i = 0; i < last.Length; i++)
+        {
+            reached += _weights[last[i]];
+            if (reached >= share * total)
+                return candidates[..(before + i + 1)];
+        }
+
+        return candidates[..(before + among)];
+
+        int Rank(int id) => (int)MathF.Min((max - _logits[id]) * scale, Ranks - 1);
     }
 
     private Span<int> AtLeast(Span<int> candidates, double weight)

@@ -20,6 +20,10 @@ public sealed class ReplicaInstruments
             "{lane}", "Lane gradients computed.");
         meter.CreateObservableCounter("cluster.training.replica.steps", () => Observe(worker => ((long, string, string)[])[(worker.StepsApplied, "", "")]),
             "{step}", "Steps that a replica has applied.");
+        meter.CreateObservableCounter("cluster.training.tokens.lost", () => Observe(worker => ((long, string, string)[])[(worker.Audit.Lost, "", "")]),
+            "{token}", "Tokens of samples that a replica's state was to take in and did not; 0, or the promise is broken.");
+        meter.CreateObservableCounter("cluster.training.tokens.repeated", () => Observe(worker => ((long, string, string)[])[(worker.Audit.Repeated, "", "")]),
+            "{token}", "Tokens of samples that a replica's state took in twice; 0, or the promise is broken.");
     }
 
     /// <summary>Says where the replicas of this silo are found.</summary>

@@ -52,6 +52,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private readonly ReplicaExchange _peers;
     private readonly IStepWatch? _watch;
     private readonly StepTrace? _trace;
+    private readonly StepAudit _audit;
     private readonly LaneTree _tree;
     private readonly ulong _run;
     private readonly int _sliceLength;
@@ -99,6 +100,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         Member = member;
         (_run, _sliceLength, _start, _source, _coordinator, _peers) = (run, sliceLength, start, source, coordinator, peers);
         _tree = new LaneTree(lanes);
+        _audit = new StepAudit(step => source.Plan(step).Tokens);
         _heardAt = Stopwatch.GetTimestamp();
         _thread = new Thread(Loop) { IsBackground = true, Name = $"replica {member.Id}" };
         _thread.Start();
@@ -121,6 +123,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
     /// <summary>Steps applied so far.</summary>
     public long StepsApplied => Volatile.Read(ref _stepsApplied);
+
+    /// <summary>Tokens of steps that its state lacks, and of steps that it has twice: see <see cref="StepAudit"/>.</summary>
+    public (long Lost, long Repeated) Audit => (_audit.Lost, _audit.Repeated);
 
     /// <summary>Where the compute thread's time went, by a fixed set of names.</summary>
     public IReadOnlyList<(string Phase, TimeSpan Time)> Times
@@ -243,6 +248,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                 engine.Reset();
             _state.Withdraw(_start.Steps);
             _state.Publish(engine);
+            _audit.Stands(_start.Steps);
             _machine = new ReplicaStepMachine(Member, _start.Identity with { Fingerprint = fingerprint }, _start.Steps);
             Do(_machine.Start(), 0);
             foreach (var work in _inbox.GetConsumingEnumerable())
@@ -339,6 +345,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         var start = Stopwatch.GetTimestamp();
         _state!.Withdraw(step + 1);
         _engine!.Apply(_reduced.Span, _norm, _source.Plan(step).LearningRate, step + 1);
+        _audit.Applied(step);
         _watch?.Reached(StepPhase.Apply, step);
         _state.Publish(_engine);
         _watch?.Applied(step);
@@ -368,6 +375,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             }
 
             _state.Publish(_engine!);
+            _audit.Stands(from.Committed.Steps);
             Do(_machine!.Copied(from, StateHash()), 0);
         }
         catch (Exception error) when (error is IOException or StaleKeyException or OperationCanceledException)

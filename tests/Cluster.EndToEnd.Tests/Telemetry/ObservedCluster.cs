@@ -125,6 +125,8 @@ public sealed class ObservedCluster : IAsyncLifetime
             "cluster_inference_requests_running > 0", "model:cluster_inference_requests_waiting:sum > 0", "cluster_inference_cache_use > 0", "sum(http_server_active_requests) > 4",
             "model:cluster_inference_time_to_first_token_seconds:p95_1m > 0",
         ];
+        // And what is a rate has to be seen twice.
+        const string rate = "histogram_quantile(0.95, sum by (le, model) (rate(cluster_inference_end_to_end_latency_seconds_bucket[1m])))";
         for (var round = 0; ; round++)
         {
             var prompt = round % 2 == 0 ? "The gadget3 number 3 turns the handle 4 times" : "Nobody has seen part 2 of the gadget fail";
@@ -134,7 +136,7 @@ public sealed class ObservedCluster : IAsyncLifetime
                 Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(limit.Token));
             }));
             var seen = await Task.WhenAll(seldom.Select(query => Prometheus.CountAsync(query, Since)));
-            if (Array.TrueForAll(seen, count => count > 0))
+            if (Array.TrueForAll(seen, count => count > 0) && (await Prometheus.LookAsync(rate, Since)).Changes)
                 return;
         }
     }

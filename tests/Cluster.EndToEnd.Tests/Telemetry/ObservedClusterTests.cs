@@ -13,6 +13,7 @@ public sealed class ObservedClusterTests(ObservedCluster cluster) : IClassFixtur
         ["cluster_store_up"] = "the store answers all the time",
         ["process:cluster_runs_free:ratio"] = "a small run changes no disk's figure",
         ["cluster_training_lanes_lost_total"] = "a replica that dies between two steps loses none",
+        ["cluster_training_tokens_lost_total"] = "none is lost or repeated, whoever dies",
         ["cluster_training_alerts_total"] = "everything could be written",
         ["dotnet_thread_pool_queue_length_total"] = "nothing waits on a quiet machine",
         ["outcome=\"kept\""] = "the same corpus twice",
