@@ -125,6 +125,17 @@ internal sealed unsafe class QuantizedPanelMatrix<T> : QuantizedPanelMatrix
         var panel = _panels + firstPanel * _panelBytes;
         for (var first = firstPanel * Panel; panelCount > 0; panelCount--, first += Panel, panel += _panelBytes)
         {
+            if (rows == 1 && panelCount > 1 && _path == IntegerPath.Avx512 && _activations == ActivationFormat.Int8)
+            {
+                OneRowTwoPanels(panel, prepared, sums);
+                var both = Math.Min(2 * Panel, Outputs - first);
+                new ReadOnlySpan<float>(sums, both).CopyTo(new Span<float>(y + first, both));
+                panelCount--;
+                first += Panel;
+                panel += _panelBytes;
+                continue;
+            }
+
             var count = Math.Min(Panel, Outputs - first);
             for (var row = 0; row < rows;)
             {
@@ -247,6 +258,72 @@ internal sealed unsafe class QuantizedPanelMatrix<T> : QuantizedPanelMatrix
         y1.Store(y + 16);
         y2.Store(y + 32);
         y3.Store(y + 48);
+    }
+
+    /// <summary>
+    /// The sums of <see cref="OneRow"/> for two panels, which lie one behind the other: a core reads two streams faster than one, for it
+    /// looks ahead in each.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void OneRowTwoPanels(byte* left, byte* values, float* y)
+    {
+        var scales = (float*)(values + ScalesAt);
+        var corrections = (int*)(scales + _groups);
+        var apart = _panelBytes;
+        Vector512<float> y0 = default, y1 = default, y2 = default, y3 = default, z0 = default, z1 = default, z2 = default, z3 = default;
+        for (int group = 0, rest = Inputs; group < _groups; group++, rest -= _group)
+        {
+            var weights = left;
+            left += ScaleBytes;
+            Vector512<int> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
+            for (var end = values + Math.Min(_group, rest); values < end; values += Unit, left += T.UnitBytes)
+            {
+                var right = left + apart;
+                Vector512<byte> v = Broadcast(values), m = Mask(values);
+                a0 = T.Add(a0, T.Load512(left, 0, 0), v, m);
+                a1 = T.Add(a1, T.Load512(left, 0, 1), v, m);
+                a2 = T.Add(a2, T.Load512(left, 0, 2), v, m);
+                a3 = T.Add(a3, T.Load512(left, 0, 3), v, m);
+                b0 = T.Add(b0, T.Load512(right, 0, 0), v, m);
+                b1 = T.Add(b1, T.Load512(right, 0, 1), v, m);
+                b2 = T.Add(b2, T.Load512(right, 0, 2), v, m);
+                b3 = T.Add(b3, T.Load512(right, 0, 3), v, m);
+                (v, m) = (Broadcast(values + 4), Mask(values + 4));
+                a0 = T.Add(a0, T.Load512(left, 1, 0), v, m);
+                a1 = T.Add(a1, T.Load512(left, 1, 1), v, m);
+                a2 = T.Add(a2, T.Load512(left, 1, 2), v, m);
+                a3 = T.Add(a3, T.Load512(left, 1, 3), v, m);
+                b0 = T.Add(b0, T.Load512(right, 1, 0), v, m);
+                b1 = T.Add(b1, T.Load512(right, 1, 1), v, m);
+                b2 = T.Add(b2, T.Load512(right, 1, 2), v, m);
+                b3 = T.Add(b3, T.Load512(right, 1, 3), v, m);
+            }
+
+            var correction = Vector512.Create(corrections[group]);
+            var scale = Vector512.Create(scales[group]);
+            var (low, high) = Vector512.Widen(Vector512.Load((ushort*)weights));
+            y0 = Scaled(y0, T.Finish(a0) + correction, low, scale);
+            y1 = Scaled(y1, T.Finish(a1) + correction, high, scale);
+            (low, high) = Vector512.Widen(Vector512.Load((ushort*)weights + 32));
+            y2 = Scaled(y2, T.Finish(a2) + correction, low, scale);
+            y3 = Scaled(y3, T.Finish(a3) + correction, high, scale);
+            weights += apart;
+            (low, high) = Vector512.Widen(Vector512.Load((ushort*)weights));
+            z0 = Scaled(z0, T.Finish(b0) + correction, low, scale);
+            z1 = Scaled(z1, T.Finish(b1) + correction, high, scale);
+            (low, high) = Vector512.Widen(Vector512.Load((ushort*)weights + 32));
+            z2 = Scaled(z2, T.Finish(b2) + correction, low, scale);
+            z3 = Scaled(z3, T.Finish(b3) + correction, high, scale);
+        }
+
+        y0.Store(y);
+        y1.Store(y + 16);
+        y2.Store(y + 32);
+        y3.Store(y + 48);
+        z0.Store(y + Panel);
+        z1.Store(y + Panel + 16);
+        z2.Store(y + Panel + 32);
+        z3.Store(y + Panel + 48);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
