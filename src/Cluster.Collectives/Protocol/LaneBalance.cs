@@ -10,10 +10,7 @@ public sealed record LaneBalanceOptions
     /// <summary>Steps whose median is a member's speed, odd, 1 to 99: one that is interrupted in fewer than half of them is not taken for a slow one.</summary>
     public int Window { get; init; } = 15;
 
-    /// <summary>
-    /// Share of the longest member's time that another division must save, 0 to below 1; also by how much a speed must differ from what it
-    /// was when the present division was made, before there is another.
-    /// </summary>
+    /// <summary>Share of the longest member's time that another division must save, 0 to below 1.</summary>
     public double Margin { get; init; } = 0.1;
 
     /// <summary>Steps in a row in which there must be such a division, at least 1.</summary>
@@ -26,9 +23,9 @@ public sealed record LaneBalanceOptions
 /// <summary>
 /// Moves lanes from slow members to fast ones. A member's speed is the median of its seconds per lane over the last steps. The best
 /// division for these speeds (<see cref="LaneAssignment.Fastest"/>) is taken where it saves a margin over the present one in several steps
-/// in a row. Then there is none for a while, nor as long as every speed is what it was then, give or take the margin: with speeds that
-/// stay as they are lanes move at most once, however the noise falls, for seconds per lane do not depend on how many lanes a member has.
-/// A member that recovers gets its lanes back in the same way. Pure: time is handed in.
+/// in a row, and then there is none for a while. Seconds per lane do not depend on how many lanes a member has, so with speeds that stay as
+/// they are lanes move at most once: from the best division another one saves the margin m only when speeds have changed by m / (2 - m) at
+/// least, 5 % for 10 %, some up and some down. A member that recovers gets its lanes back in the same way. Pure: time is handed in.
 /// </summary>
 public sealed class LaneBalance
 {
@@ -85,12 +82,7 @@ public sealed class LaneBalance
         }
 
         var even = LaneAssignment.Even(lanes, members.Count);
-        foreach (var speed in _speeds.Values)
-            speed.ForgetDivision();
-        if (Better(even, members) is not { } better)
-            return even;
-        Made();
-        return better;
+        return Better(even, members) ?? even;
     }
 
     /// <summary>The division of the next step where it is another one; to be asked once in every step.</summary>
@@ -113,7 +105,6 @@ public sealed class LaneBalance
         if (++_better < _options.Persistence)
             return null;
         (_better, _resting) = (0, _options.Rest);
-        Made();
         MovedLanes += present.LanesMovedTo(better);
         Changes++;
         return better;
@@ -136,30 +127,18 @@ public sealed class LaneBalance
         return best.Longest(seconds) <= enough ? best : null;
     }
 
-    private void Made()
-    {
-        foreach (var speed in _speeds.Values)
-            speed.KeepForDivision();
-    }
-
-    /// <summary>
-    /// Seconds per lane of each; who is not known yet is taken to be like the median of the others. Null where nobody has another speed
-    /// than when the present division was made.
-    /// </summary>
+    /// <summary>Seconds per lane of each; who is not known yet is taken to be like the median of the others. Null where nobody is known.</summary>
     private double[]? Speeds(Roster members)
     {
         var seconds = new double[members.Count];
-        var (known, isNews) = (0, false);
+        var known = 0;
         for (var place = 0; place < seconds.Length; place++)
         {
-            if (_speeds.GetValueOrDefault(members[place].Id) is not { Median: { } median } speed)
-                continue;
-            seconds[place] = median;
-            known++;
-            isNews |= speed.HasChanged(_options.Margin);
+            seconds[place] = SecondsPerLane(members[place].Id) ?? 0;
+            known += seconds[place] > 0 ? 1 : 0;
         }
 
-        if (!isNews)
+        if (known == 0)
             return null;
         if (known == seconds.Length)
             return seconds;
@@ -174,17 +153,9 @@ public sealed class LaneBalance
     {
         private readonly double[] _last = new double[window];
         private int _count;
-        private double? _atDivision;
 
         /// <summary>Null until the window is full.</summary>
         public double? Median { get; private set; }
-
-        public void KeepForDivision() => _atDivision = Median;
-
-        public void ForgetDivision() => _atDivision = null;
-
-        /// <summary>Since the present division was made; also true where there was none, or it was made without knowing this one.</summary>
-        public bool HasChanged(double margin) => _atDivision is not { } before || Math.Abs(Median!.Value - before) > margin * before;
 
         public void Add(double seconds)
         {
