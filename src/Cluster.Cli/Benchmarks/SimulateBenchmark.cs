@@ -13,11 +13,12 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="Steps">Committed.</param>
 /// <param name="LanesComputed">By all replicas.</param>
 /// <param name="LanesLost">Gone with their replica before their step was committed.</param>
+/// <param name="LanesMoved">From slow replicas to fast ones.</param>
 /// <param name="Completed">Schedules that reached their last step; in the others nobody survived, or the store was lost and the run said so.</param>
 /// <param name="SchedulesPerSecond">On all cores.</param>
 /// <param name="FirstViolation">Seed, invariant and the shrunk trace, or null.</param>
 internal sealed record SimulateBenchmarkResult(
-    long Schedules, long Violations, long Faults, long Activations, long Joined, long Steps, long LanesComputed, long LanesLost, long Completed,
+    long Schedules, long Violations, long Faults, long Activations, long Joined, long Steps, long LanesComputed, long LanesLost, long LanesMoved, long Completed,
     double SchedulesPerSecond, string? FirstViolation);
 
 /// <summary>Runs the protocol's simulator over many seeds.</summary>
@@ -27,7 +28,7 @@ internal static class SimulateBenchmark
     {
         var options = new SimulationOptions();
         var gate = new Lock();
-        long done = 0, violations = 0, faults = 0, activations = 0, joined = 0, steps = 0, computed = 0, lost = 0, completed = 0;
+        long done = 0, violations = 0, faults = 0, activations = 0, joined = 0, steps = 0, computed = 0, lost = 0, moved = 0, completed = 0;
         ulong? failing = null;
         var start = Stopwatch.GetTimestamp();
         Parallel.For(0L, seeds, new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
@@ -36,7 +37,7 @@ internal static class SimulateBenchmark
             lock (gate)
             {
                 (done, faults, activations, joined) = (done + 1, faults + result.Faults.Count, activations + result.Activations, joined + result.Joined);
-                (steps, computed, lost) = (steps + result.Steps, computed + result.LanesComputed, lost + result.LanesLost);
+                (steps, computed, lost, moved) = (steps + result.Steps, computed + result.LanesComputed, lost + result.LanesLost, moved + result.LanesMoved);
                 completed += result.Done ? 1 : 0;
                 if (result.Violation is null)
                     return;
@@ -46,7 +47,7 @@ internal static class SimulateBenchmark
         });
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new SimulateBenchmarkResult(
-            done, violations, faults, activations, joined, steps, computed, lost, completed, Math.Round(done / seconds, 1), failing is { } seed ? Words(seed, options) : null);
+            done, violations, faults, activations, joined, steps, computed, lost, moved, completed, Math.Round(done / seconds, 1), failing is { } seed ? Words(seed, options) : null);
     }
 
     private static string Words(ulong seed, SimulationOptions options)

@@ -138,13 +138,15 @@ public static class SiloVerb
         var phase = Words<StepPhase>("--phase", "Where in the step", StepPhase.Backward);
         var step = new Option<long>("--step") { Description = "At this step, counted from 0, or the first after it; the next if not given.", HelpName = "N" };
         var seconds = new Option<double>("--seconds") { Description = "How long, for slow.", HelpName = "S", DefaultValueFactory = _ => 1 };
+        var steps = new Option<long>("--steps") { Description = "For so many steps, each time that it comes there, for slow; once if not given.", HelpName = "N" };
         var command = new Command("fault", "Have something go wrong once, where the silo's replica comes to a place in a step; needs `up --faults`.")
         {
-            id, kind, phase, step, seconds, runs,
+            id, kind, phase, step, seconds, steps, runs,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             Options.Check("--step", parsed.GetValue(step), 0, long.MaxValue);
+            Options.Check("--steps", parsed.GetValue(steps), 0, 100_000_000);
             if (parsed.GetValue(seconds) is not (>= 0 and <= 3_600))
                 throw new UserErrorException(FormattableString.Invariant($"--seconds is {parsed.GetValue(seconds)}."), "Give seconds from 0 to 3600.");
             var state = Running(parsed.GetRequiredValue(runs), environment);
@@ -154,7 +156,7 @@ public static class SiloVerb
             await using var connection = await ClusterConnection.OpenAsync(state, cancellation);
             await connection.Grains.GetGrain<IFaultGrain>(new ReplicaKey("faults", silo.Name, 0).ToString()).ArmAsync(
                 Enum.Parse<FaultKind>(Name(parsed.GetValue(kind)!), ignoreCase: true), Enum.Parse<StepPhase>(Name(parsed.GetValue(phase)!), ignoreCase: true),
-                parsed.GetValue(step), parsed.GetValue(seconds));
+                parsed.GetValue(step), parsed.GetValue(seconds), parsed.GetValue(steps));
             environment.Output.WriteLine($"{silo.Name}: {parsed.GetValue(kind)} in {parsed.GetValue(phase)}, from step {parsed.GetValue(step)} on.");
         });
         return command;

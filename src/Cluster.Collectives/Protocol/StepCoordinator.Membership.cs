@@ -675,7 +675,7 @@ public sealed partial class StepCoordinator
         _agreed = null;
     }
 
-    /// <summary>Puts the members in lane order and divides the lanes: as they are held after a takeover within a step [14], else evenly.</summary>
+    /// <summary>Puts the members in lane order and divides the lanes: as they are held after a takeover within a step [14], else evenly or by speed.</summary>
     private void Arrange()
     {
         _members.Sort(ByHeldLanes);
@@ -691,7 +691,7 @@ public sealed partial class StepCoordinator
         }
 
         _held.Clear();
-        _assignment = LaneAssignment.Keeping(_lanes, held);
+        _assignment = kept == 0 && _balance is not null ? _balance.Divide(_lanes, Members) : LaneAssignment.Keeping(_lanes, held);
         _isSettled = kept == 0;
         if (kept > 0)
             LostLanes += _lanes - kept;

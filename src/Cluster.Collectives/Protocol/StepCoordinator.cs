@@ -19,6 +19,7 @@ namespace Cluster.Collectives.Protocol;
 public sealed partial class StepCoordinator
 {
     private readonly uint _nonce;
+    private readonly LaneBalance? _balance;
     private readonly Dictionary<string, Ready> _ready = new(StringComparer.Ordinal);
     private Phase _phase = Phase.Empty;
     private RunIdentity _identity = new("");
@@ -33,11 +34,12 @@ public sealed partial class StepCoordinator
     private IReadOnlyList<Member>? _storedOf;
     private HashSet<Member> _storedMembers = [];
 
-    /// <summary>Whether the lanes are divided as they stay for as long as nobody comes or leaves.</summary>
+    /// <summary>Whether the lanes are divided as they stay for as long as nobody comes or leaves, or is slower than it was.</summary>
     private bool _isSettled;
 
     /// <param name="nonce">A random number of this activation's own, see <see cref="Term"/>.</param>
-    public StepCoordinator(uint nonce) => _nonce = nonce;
+    /// <param name="balance">Divides the lanes by the members' speeds; null leaves them divided evenly.</param>
+    public StepCoordinator(uint nonce, LaneBalance? balance = null) => (_nonce, _balance) = (nonce, balance);
 
     private enum Phase
     {
@@ -201,6 +203,8 @@ public sealed partial class StepCoordinator
 
         if (_ready.Count < _members.Count)
             return actions;
+        foreach (var one in _ready.Values)
+            _balance?.Observe(one.Member, one.LaneSeconds);
         var losses = new double[_lanes];
         for (var (member, lane) = (0, 0); member < _members.Count; member++)
         {
@@ -414,6 +418,8 @@ public sealed partial class StepCoordinator
             Generation++;
         if (_changed || !_isSettled)
             Arrange();
+        else if (_balance?.Improve(_assignment!, Members) is { } better)
+            _assignment = better; // in the same generation: frames name the step too, and nobody has to connect anew [12]
         _changed = false;
         (_phase, _untold, _agreed) = (Phase.Working, false, null);
         _ready.Clear();

@@ -46,6 +46,59 @@ public sealed class LaneAssignment : IEquatable<LaneAssignment>
     }
 
     /// <summary>
+    /// The assignment that is done first where members differ in speed: no other has a smaller longest time, lanes of a member × its
+    /// seconds per lane. Lanes are alike, so only their numbers matter, and handing each next lane to whoever would be done with it first
+    /// is exact (identical jobs on uniform machines; Graham et al., 1979); of two, to the one that has fewer. Every member has a lane where there are enough: who computes
+    /// nothing shows no speed. The lanes that every such division has in common are handed out at once, so that it takes n log n.
+    /// </summary>
+    /// <param name="lanes">Number of lanes.</param>
+    /// <param name="secondsPerLane">Of each member, above 0 and finite.</param>
+    public static LaneAssignment Fastest(int lanes, ReadOnlySpan<double> secondsPerLane)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lanes, 1);
+        ArgumentOutOfRangeException.ThrowIfZero(secondsPerLane.Length, nameof(secondsPerLane));
+        var members = secondsPerLane.Length;
+        var rate = 0.0;
+        foreach (var seconds in secondsPerLane)
+        {
+            if (!(seconds > 0 && double.IsFinite(seconds)))
+                throw new ArgumentOutOfRangeException(nameof(secondsPerLane), seconds, "A lane takes some time.");
+            rate += 1 / seconds;
+        }
+
+        // Within this time all of them together cannot do more than the lanes beyond the first of each; a little less, for rounding.
+        var least = lanes >= members ? 1 : 0;
+        var common = (lanes - (least * members)) / rate * (1 - 1e-9);
+        var counts = new int[members];
+        var left = lanes;
+        var next = new PriorityQueue<int, (double Done, int Lanes, int Member)>(members);
+        for (var member = 0; member < members; member++)
+        {
+            counts[member] = Math.Max(least, (int)(common / secondsPerLane[member]));
+            left -= counts[member];
+            next.Enqueue(member, ((counts[member] + 1) * secondsPerLane[member], counts[member], member));
+        }
+
+        for (; left > 0; left--)
+        {
+            var member = next.Peek();
+            counts[member]++;
+            next.DequeueEnqueue(member, ((counts[member] + 1) * secondsPerLane[member], counts[member], member));
+        }
+
+        return InOrder(counts);
+    }
+
+    /// <summary>Ranges of these lengths, one after the other.</summary>
+    public static LaneAssignment InOrder(IReadOnlyList<int> counts)
+    {
+        var ranges = new LaneRange[counts.Count];
+        for (var (member, start) = (0, 0); member < ranges.Length; start += counts[member++])
+            ranges[member] = new LaneRange(start, counts[member]);
+        return new LaneAssignment(ranges);
+    }
+
+    /// <summary>
     /// The assignment of those who are left: they keep the lanes that they have, and the dead member's lanes go to its neighbours,
     /// the first half (rounded up) to the one before it and the rest to the one after; a member at an end has one neighbour. In the
     /// interrupted step survivors thus recompute nothing that they hold, and the lost lanes are computed by two at once (rule 14).
@@ -97,6 +150,25 @@ public sealed class LaneAssignment : IEquatable<LaneAssignment>
         }
 
         return new LaneAssignment(Enumerable.Range(0, kept.Length).Select(m => new LaneRange(bounds[m], bounds[m + 1] - bounds[m])));
+    }
+
+    /// <summary>Seconds until the last member has computed its lanes.</summary>
+    /// <param name="secondsPerLane">Of each member.</param>
+    public double Longest(ReadOnlySpan<double> secondsPerLane)
+    {
+        var longest = 0.0;
+        for (var member = 0; member < _ranges.Length; member++)
+            longest = Math.Max(longest, _ranges[member].Count * secondsPerLane[member]);
+        return longest;
+    }
+
+    /// <summary>Lanes that another member computes in <paramref name="other"/>, an assignment of the same lanes to the same members.</summary>
+    public int LanesMovedTo(LaneAssignment other)
+    {
+        var moved = Lanes;
+        for (var member = 0; member < _ranges.Length; member++)
+            moved -= Math.Max(0, Math.Min(_ranges[member].End, other[member].End) - Math.Max(_ranges[member].Start, other[member].Start));
+        return moved;
     }
 
     /// <inheritdoc/>

@@ -14,12 +14,13 @@ internal sealed class InvariantChecker(Oracle oracle)
     private readonly HashSet<long> _terms = [];
     private readonly HashSet<(long Term, long Revision)> _commitWrites = [];
     private readonly Dictionary<long, int> _commits = [];
+    private readonly Dictionary<(long Term, long Generation, long Step, int Lane), string> _computedBy = [];
     private long _committed;
 
     /// <summary>The highest step whose COMMIT was ever stored.</summary>
     public long Committed => _committed;
 
-    public long LanesComputed { get; set; }
+    public long LanesComputed { get; private set; }
 
     public long LanesLost { get; set; }
 
@@ -78,6 +79,17 @@ internal sealed class InvariantChecker(Oracle oracle)
                 if (!replica.HasComputed(begin.Step, lane))
                     Broken($"step {record.Committed.Steps} is committed without lane {lane}: {replica.Name} has not computed it");
             }
+        }
+    }
+
+    /// <summary>A lane is computed: by one member of a generation only.</summary>
+    public void Computed(SimulatedReplica replica, BeginStep begin, int lane)
+    {
+        LanesComputed++;
+        if (!_computedBy.TryAdd((begin.Term, begin.Generation, begin.Step, lane), replica.Name))
+        {
+            Broken($"lane {lane} of step {begin.Step} is computed by {_computedBy[(begin.Term, begin.Generation, begin.Step, lane)]} and by "
+                + $"{replica.Name} in generation {begin.Generation}");
         }
     }
 

@@ -1,12 +1,18 @@
 using Cluster.Collectives.Protocol;
+using Cluster.Collectives.Reduction;
 
 namespace Cluster.Collectives.Simulation;
 
 /// <summary>An activation of the coordinator: drives the real <see cref="StepCoordinator"/> as its grain does.</summary>
 internal sealed class SimulatedCoordinator
 {
+    /// <summary>Quick, for runs are short.</summary>
+    private static readonly LaneBalanceOptions s_balancing = new() { Window = 1, Persistence = 2, Rest = 2 };
+
     private readonly SimulatedWorld _world;
     private readonly StepCoordinator _machine;
+    private readonly LaneBalance _balance = new(s_balancing);
+    private readonly DivisionWatch _divisions = new(s_balancing);
     private readonly uint _nonce;
     private readonly Dictionary<string, int> _awaitedSince = new(StringComparer.Ordinal);
     private readonly List<string> _stalled = [];
@@ -21,7 +27,7 @@ internal sealed class SimulatedCoordinator
         (_world, Index, Host) = (world, index, host);
         // Distinct by construction, as 24 random bits are for all that a cluster lives to see.
         _nonce = (uint)(world.Draw(1 << 16) << 8 | (index & 255));
-        _machine = new StepCoordinator(_nonce);
+        _machine = new StepCoordinator(_nonce, _balance);
         _world.After(1 + _world.Draw(4), EventKind.StoreReadAsked, Index, Index, 0, null);
         _world.After(_world.RemindEvery, EventKind.RemindCoordinator, Index, Index, 0, null);
     }
@@ -38,6 +44,9 @@ internal sealed class SimulatedCoordinator
     public bool Listed { get; set; } = true;
 
     public StepCoordinator Machine => _machine;
+
+    /// <summary>Lanes that it has moved to faster members.</summary>
+    public long LanesMoved => _balance.MovedLanes;
 
     public void Receive(object message)
     {
@@ -233,7 +242,17 @@ internal sealed class SimulatedCoordinator
                     break;
                 case CoordinatorAction.SendBegin send:
                     _begun = send.Begin;
-                    Tell(send.To, send.Begin);
+                    _divisions.Begun(send.Begin, _world.SpeedChanges);
+                    if (_world.Bug == PlantedBug.DivideTwice && send.To.Count > 1)
+                    {
+                        Tell([send.To[0]], send.Begin with { Assignment = OneLaneFurther(send.Begin.Assignment) });
+                        Tell([.. send.To.Skip(1)], send.Begin);
+                    }
+                    else
+                    {
+                        Tell(send.To, send.Begin);
+                    }
+
                     break;
                 case CoordinatorAction.SendCommit send:
                     Tell(send.To, send.Commit);
@@ -267,6 +286,15 @@ internal sealed class SimulatedCoordinator
                     break;
             }
         }
+    }
+
+    /// <summary>The division in which the first member has a lane of the next.</summary>
+    private static LaneAssignment OneLaneFurther(LaneAssignment assignment)
+    {
+        int[] counts = [.. assignment.Ranges.Select(range => range.Count)];
+        if (counts[1] > 0)
+            (counts[0], counts[1]) = (counts[0] + 1, counts[1] - 1);
+        return LaneAssignment.InOrder(counts);
     }
 
     private void Tell(IReadOnlyList<Member> members, object message)

@@ -21,7 +21,7 @@ internal sealed record StateCopy(CopyState Copy, int From, long Steps, ulong Sta
 internal sealed class SimulatedReplica
 {
     private readonly SimulatedWorld _world;
-    private readonly int _lanes;
+    private readonly int _lanes, _ticks;
     private readonly LaneTree _tree;
     private readonly List<PartRequest> _waiting = [];
     private readonly ulong[] _laneGradients;
@@ -37,6 +37,7 @@ internal sealed class SimulatedReplica
     private uint _reducedShown;
     private Work? _work;
     private string? _stateHash;
+    private (int Ticks, int Lanes) _computed;
 
     public SimulatedReplica(SimulatedWorld world, int index, int lanes)
     {
@@ -44,6 +45,7 @@ internal sealed class SimulatedReplica
         _tree = world.Tree;
         _laneGradients = new ulong[lanes * Oracle.Slices];
         _everComputed = new uint[world.Steps + 1];
+        _ticks = 3 + world.Draw(4);
         State = world.Oracle.State(0);
         Member = new Member(Name, Name);
         Machine = new ReplicaStepMachine(Member, SimulatedWorld.Identity, 0);
@@ -61,6 +63,12 @@ internal sealed class SimulatedReplica
     public bool Alive { get; private set; } = true;
 
     public bool Paused { get; set; }
+
+    /// <summary>Times that a lane takes as long as usual.</summary>
+    public int Slowness { get; set; } = 1;
+
+    /// <summary>That a lane takes, but for what the schedule adds.</summary>
+    private int LaneTicks => Slowness * _ticks;
 
     /// <summary>Whether the membership has it for dead: it ends as soon as it learns of it.</summary>
     public bool DeclaredDead { get; set; }
@@ -226,6 +234,7 @@ internal sealed class SimulatedReplica
         if (_world.Bug == PlantedBug.DropHeldLanes)
             _held = 0;
         var work = new Work(begin, place, new ExchangeKey(1, begin.Term, begin.Generation, begin.Step));
+        _computed = default;
         _work = work;
         _gradientOf = -1;
         Advance(work.Key);
@@ -248,7 +257,8 @@ internal sealed class SimulatedReplica
         {
             if ((_held & (1u << lane)) != 0)
                 continue;
-            _world.After(3 + _world.Draw(6), EventKind.LaneDone, Index, Index, lane, work);
+            _computed = (_computed.Ticks + LaneTicks, _computed.Lanes + 1);
+            _world.After(LaneTicks + _world.Draw(4), EventKind.LaneDone, Index, Index, lane, work);
             return;
         }
 
@@ -293,7 +303,7 @@ internal sealed class SimulatedReplica
             _laneGradients[lane * Oracle.Slices + slice] = Oracle.Lane(State, work.Begin.Step, lane, slice);
         _held |= 1u << lane;
         _everComputed[work.Begin.Step] |= 1u << lane;
-        _world.Checker.LanesComputed++;
+        _world.Checker.Computed(this, work.Begin, lane);
         if (_world.Bug == PlantedBug.SkipLostLanes && work.Begin.Generation > 1)
         {
             for (var left = 0; left < _lanes; left++)
@@ -439,7 +449,8 @@ internal sealed class SimulatedReplica
         work.Done = 1;
         _gradientOf = work.Begin.Step;
         var losses = new double[work.Begin.Assignment[work.Place].Count];
-        Do(Machine.Reduced(work.Begin, Oracle.GradientHash(_reduced[0], _reduced[1]), losses, 0));
+        var laneTime = _computed.Lanes == 0 || _world.Bug == PlantedBug.TimeOfAllLanes ? _computed.Ticks : (double)_computed.Ticks / _computed.Lanes;
+        Do(Machine.Reduced(work.Begin, Oracle.GradientHash(_reduced[0], _reduced[1]), losses, 0, laneTime));
         if (_world.Bug == PlantedBug.ApplyUncommitted && work.Begin.Step == Applied)
             Apply(Applied);
     }

@@ -84,6 +84,9 @@ internal sealed class SimulatedWorld
 
     public IReadOnlyList<SimulatedFault> Faults => _faults;
 
+    /// <summary>How often any process has come to compute faster or slower.</summary>
+    public int SpeedChanges { get; private set; }
+
     private string? Stopped { get; set; }
 
     public SimulationResult Run()
@@ -120,7 +123,8 @@ internal sealed class SimulatedWorld
             Note($"BROKEN: {violation}");
         return new SimulationResult(
             Seed, violation, Stopped, Checker.Committed, Checker.Committed == Steps, _handled, _hash, _faults.ConvertAll(f => f.ToString()), _activations.Count,
-            (int)_activations.Sum(a => a.Machine.JoinedReplicas), Checker.LanesComputed, Checker.LanesLost, _trace ?? []);
+            (int)_activations.Sum(a => a.Machine.JoinedReplicas), Checker.LanesComputed, Checker.LanesLost,
+            _activations.Sum(a => a.LanesMoved), _trace ?? []);
     }
 
     /// <summary>A number below the bound.</summary>
@@ -576,6 +580,10 @@ internal sealed class SimulatedWorld
                 if (Route() is { } activation && !_replicas[activation.Host].Paused)
                     activation.Wish(m => m.Halt());
                 break;
+            case FaultKind.Slow:
+                SpeedChanges++;
+                _replicas[target].Slowness += 1 + (fault.Target >> 5);
+                break;
         }
 
         After(fault.Duration, EventKind.FaultEnds, target, 0, index, null);
@@ -632,6 +640,10 @@ internal sealed class SimulatedWorld
             case FaultKind.Halt:
                 _halted--;
                 break;
+            case FaultKind.Slow:
+                SpeedChanges++;
+                _replicas[target].Slowness -= 1 + (fault.Target >> 5);
+                break;
         }
     }
 
@@ -655,6 +667,9 @@ internal sealed class SimulatedWorld
                 faults.Add(new SimulatedFault(FaultKind.Join, time + Below(300), 0, 0));
         }
 
+        // Slowness disturbs nobody: it comes besides, so that there is not less of the others.
+        for (var i = Below(4); i > 0; i--)
+            faults.Add(new SimulatedFault(FaultKind.Slow, 1 + Below(600), Below(256), 50 + Below(600)));
         return faults;
 
         int Below(int bound) => (int)random.Below(position++, (ulong)bound);

@@ -32,10 +32,11 @@ public sealed record SimulationOptions
 /// <param name="Joined">Newcomers taken in.</param>
 /// <param name="LanesComputed">By all replicas.</param>
 /// <param name="LanesLost">Lanes computed, and gone with their replica before their step was committed.</param>
+/// <param name="LanesMoved">Lanes that went from slow replicas to fast ones.</param>
 /// <param name="Trace">A line per event, where asked for.</param>
 public sealed record SimulationResult(
     ulong Seed, string? Violation, string? Stopped, long Steps, bool Done, int Events, ulong TraceHash, IReadOnlyList<string> Faults,
-    int Activations, int Joined, long LanesComputed, long LanesLost, IReadOnlyList<string> Trace);
+    int Activations, int Joined, long LanesComputed, long LanesLost, long LanesMoved, IReadOnlyList<string> Trace);
 
 /// <summary>What goes wrong.</summary>
 internal enum FaultKind
@@ -93,6 +94,9 @@ internal enum FaultKind
 
     /// <summary>An operator pauses the training.</summary>
     Halt,
+
+    /// <summary>A process computes slowly for a while.</summary>
+    Slow,
 }
 
 /// <summary>One fault: when, to whom, for how long.</summary>
@@ -150,4 +154,10 @@ internal enum PlantedBug
 
     /// <summary>Nodes are added from left to right instead of along the tree.</summary>
     LeftFold,
+
+    /// <summary>Members of one step are told different divisions.</summary>
+    DivideTwice,
+
+    /// <summary>A replica says how long all of its lanes took, not how long one did.</summary>
+    TimeOfAllLanes,
 }

@@ -13,5 +13,5 @@ public interface IFaultGrain : IGrainWithStringKey
     /// <summary>Arms a fault; see <see cref="Fault"/>.</summary>
     /// <exception cref="InvalidOperationException">Faults are not allowed on that silo.</exception>
     [Alias("Arm")]
-    Task ArmAsync(FaultKind kind, StepPhase phase, long step, double seconds);
+    Task ArmAsync(FaultKind kind, StepPhase phase, long step, double seconds, long steps = 0);
 }

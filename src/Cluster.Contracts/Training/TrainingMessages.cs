@@ -136,10 +136,12 @@ public sealed record BeginStepMessage(
 /// <param name="Members">Who, as <see cref="ReplicaKey.MemberId"/> names them.</param>
 /// <param name="Losses">Sums of token losses of each one's lanes, in nats, one after the other.</param>
 /// <param name="LaneCounts">Lanes of each.</param>
+/// <param name="LaneSeconds">Of each one's time for a lane the mean; 0 where it computed none.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReadyMessage(
     [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Step, [property: Id(4)] string GradientHash,
-    [property: Id(6)] double GradientNorm, [property: Id(7)] IReadOnlyList<string> Members, [property: Id(8)] double[] Losses, [property: Id(9)] int[] LaneCounts);
+    [property: Id(6)] double GradientNorm, [property: Id(7)] IReadOnlyList<string> Members, [property: Id(8)] double[] Losses, [property: Id(9)] int[] LaneCounts,
+    [property: Id(10)] double[] LaneSeconds);
 
 /// <summary>Replica → coordinator: it cannot go on.</summary>
 /// <param name="Member">Who.</param>
@@ -210,11 +212,13 @@ public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)
 /// <param name="Joined">Replicas taken in after the beginning.</param>
 /// <param name="Stalled">Steps that began late because somebody joined.</param>
 /// <param name="Superseded">Whether another driver has asked since the asker took its turn: it is no longer in charge.</param>
+/// <param name="MovedLanes">Lanes that have gone from slow replicas to fast ones, since this coordinator took charge.</param>
 [GenerateSerializer, Immutable]
 public sealed record CoordinatorProgress(
     [property: Id(0)] long Steps, [property: Id(1)] IReadOnlyList<StepResult> Results, [property: Id(2)] long Generation,
     [property: Id(3)] IReadOnlyList<string> Members, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped,
-    [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0, [property: Id(9)] bool Superseded = false);
+    [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0, [property: Id(9)] bool Superseded = false,
+    [property: Id(10)] long MovedLanes = 0);
 
 /// <summary>What a replica holds.</summary>
 /// <param name="Steps">Steps applied.</param>

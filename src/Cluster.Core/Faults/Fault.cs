@@ -25,9 +25,13 @@ public enum FaultKind
     SecondCoordinator,
 }
 
-/// <summary>Something that is to go wrong once.</summary>
+/// <summary>Something that is to go wrong once, or for a while.</summary>
 /// <param name="Kind">What.</param>
 /// <param name="Phase">Where in a step.</param>
 /// <param name="Step">At this step, counted from 0, or the first after it that gets there.</param>
 /// <param name="Seconds">How long, for <see cref="FaultKind.Slow"/>.</param>
-public sealed record Fault(FaultKind Kind, StepPhase Phase, long Step, double Seconds = 0);
+/// <param name="Steps">
+/// For <see cref="FaultKind.Slow"/>: it goes on for so many steps, every time that the replica gets to the phase: after each lane, where that
+/// is <see cref="StepPhase.Backward"/>. 0 for once.
+/// </param>
+public sealed record Fault(FaultKind Kind, StepPhase Phase, long Step, double Seconds = 0, long Steps = 0);

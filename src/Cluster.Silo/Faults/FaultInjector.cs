@@ -18,6 +18,7 @@ public sealed class FaultInjector : IDisposable
     private readonly FileStream _work, _faults;
     private readonly Lock _gate = new();
     private readonly List<Fault> _armed = [];
+    private readonly List<(Fault Fault, long Until)> _lasting = [];
     private bool _diskIsFull;
 
     /// <param name="folder">Where the ledger goes; made if it is not there.</param>
@@ -34,6 +35,9 @@ public sealed class FaultInjector : IDisposable
         FileStream Open(string name) =>
             new(Path.Combine(folder, $"{Environment.ProcessId}-{name}.jsonl"), FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
     }
+
+    /// <summary>Has the replica's thread stand still.</summary>
+    internal Action<TimeSpan> Sleep { get; init; } = Thread.Sleep;
 
     /// <summary>The ledgers of a folder.</summary>
     /// <param name="folder">Of silos that have faults.</param>
@@ -84,14 +88,21 @@ public sealed class FaultInjector : IDisposable
     private void Reached(string job, string member, StepPhase phase, long step)
     {
         Fault? due;
+        double slow;
         lock (_gate)
         {
             due = _armed.Find(fault => fault.Phase == phase && step >= fault.Step);
-            if (due is null)
-                return;
-            _armed.Remove(due);
+            slow = _lasting.Where(lasting => lasting.Fault.Phase == phase && step < lasting.Until).Sum(lasting => lasting.Fault.Seconds);
+            if (due is not null)
+                _armed.Remove(due);
+            if (due is { Kind: FaultKind.Slow, Steps: > 0 })
+                _lasting.Add((due, step + due.Steps));
         }
 
+        if (slow > 0)
+            Sleep(TimeSpan.FromSeconds(slow));
+        if (due is null)
+            return;
         Note(new LedgerEntry(LedgerEvent.Fault, LedgerEntry.Now, job, member, step, Fault: due));
         switch (due.Kind)
         {
@@ -102,7 +113,7 @@ public sealed class FaultInjector : IDisposable
                 Posix.Stop(Environment.ProcessId);
                 break;
             case FaultKind.Slow:
-                Thread.Sleep(TimeSpan.FromSeconds(due.Seconds));
+                Sleep(TimeSpan.FromSeconds(due.Seconds));
                 break;
             case FaultKind.Disconnect:
                 _hub.Disturb(ConnectionFault.Close);

@@ -26,6 +26,7 @@ namespace Cluster.Silo.Hosting;
 /// <item><c>Cluster:RunsPath</c> and <c>Cluster:Inference</c>, see <see cref="InferenceOptions"/>.</item>
 /// <item><c>Cluster:Gpu</c>, see <see cref="GpuInstruments.Check"/>.</item>
 /// <item><c>Cluster:Tracing:StepsPerTrace</c>, see <see cref="TracingOptions"/>.</item>
+/// <item><c>Cluster:Training:BalanceLanes</c>, see <see cref="BalancingOptions"/>.</item>
 /// <item><c>Cluster:HttpPort</c> and <c>Cluster:HttpAddress</c>: health and metrics of a process of its own, see <see cref="SiloHttp"/>.</item>
 /// <item><c>Orleans:Endpoints:SiloPort</c> and <c>GatewayPort</c>.</item>
 /// <item>With a store: <c>Orleans:ClusterId</c>, <c>Orleans:ServiceId</c>, and the providers as <see cref="StoreConnections"/> says.</item>
@@ -110,6 +111,7 @@ public static class SiloProcess
         builder.Services.AddHostedService(services => new GpuInstruments(services.GetRequiredService<IMeterFactory>(), TimeProvider.System, gpus));
         builder.Services.AddTrainingInstruments();
         builder.Services.AddSingleton(TracingOptions.Of(configuration));
+        builder.Services.AddSingleton(BalancingOptions.Of(configuration));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TrainingSilos>();
         builder.Services.AddSingleton<InferenceSilos>();

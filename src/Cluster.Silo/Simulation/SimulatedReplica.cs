@@ -45,6 +45,7 @@ internal sealed class SimulatedReplica : ILocalReplica
     private (long Step, int Lane)? _computing;
     private CopyState? _copying;
     private long _heldStep = -1, _heardAt;
+    private (double Seconds, int Lanes) _computed;
     private bool _isDown, _isOver, _mayFail;
 
     /// <param name="key">Its grain key.</param>
@@ -188,6 +189,7 @@ internal sealed class SimulatedReplica : ILocalReplica
 
                     var range = work.Begin.Assignment[work.Begin.Members.PlaceOf(_member.Id)];
                     _held.RemoveWhere(lane => !range.Contains(lane));
+                    _computed = default;
                     WorkOn();
                     break;
                 case ReplicaAction.Abandon:
@@ -242,7 +244,8 @@ internal sealed class SimulatedReplica : ILocalReplica
         var losses = new double[range.Count];
         for (var i = 0; i < losses.Length; i++)
             losses[i] = SimulatedBits.Loss(_work.Seed, begin.Step, range.Start + i);
-        Do(_machine.Reduced(begin, SimulatedBits.Gradient(_work.Seed, begin.Step), losses, 1));
+        Do(_machine.Reduced(
+            begin, SimulatedBits.Gradient(_work.Seed, begin.Step), losses, 1, _computed.Lanes == 0 ? 0 : _computed.Seconds / _computed.Lanes));
     }
 
     private void Compute(Task<LaneTokens> tokens, (long Step, int Lane) work)
@@ -257,7 +260,9 @@ internal sealed class SimulatedReplica : ILocalReplica
         }
 
         var longer = _work.Jitter * _random.Double((1UL << 32) + (ulong)work.Step * 65_536 + (ulong)work.Lane);
-        _lane.Change(Span(_work.LaneSeconds * (1 + longer)), Timeout.InfiniteTimeSpan);
+        var seconds = _work.LaneSeconds * (1 + longer);
+        _computed = (_computed.Seconds + seconds, _computed.Lanes + 1);
+        _lane.Change(Span(seconds), Timeout.InfiniteTimeSpan);
     }
 
     private void LaneDone()

@@ -42,7 +42,7 @@ public sealed record AllReduceState
 [KeepAlive, PreferLocalPlacement]
 public sealed partial class AllReduceGrain(
     [PersistentState(AllReduceState.Name)] IPersistentState<AllReduceState> state, TrainingSilos silos, CoordinatorInstruments instruments,
-    ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
+    BalancingOptions balancing, ILogger<AllReduceGrain> logger) : Grain, IAllReduceGrain
 {
     // A silence is short against a step of seconds, and long against messages: whoever is silent is knocked at, which harms nobody.
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(200), s_silence = TimeSpan.FromMilliseconds(400),
@@ -59,12 +59,14 @@ public sealed partial class AllReduceGrain(
     private readonly SiloRoutes _routes = new();
     private readonly StallLimit _limit = new(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10), factor: 3);
     private readonly HashSet<string> _released = new(StringComparer.Ordinal);
+    private LaneBalance? _balance;
     private StepCoordinator _coordinator = new(Nonce());
     private StageTimes _times = new();
     private IGrainTimer? _timer;
     private string? _stopped, _lastFailure;
     private bool _finished, _storeIsOut, _drainRefused;
     private long _told, _wokeAt, _heardAt, _startedAt, _committedAt, _begunGeneration;
+    private LaneAssignment? _begunLanes;
 
     // The plan that steps are begun by, and the silos that are known to have it.
     private readonly HashSet<SiloAddress> _silosWithPlan = [];
@@ -92,6 +94,7 @@ public sealed partial class AllReduceGrain(
         foreach (var result in state.State.Untold)
             _results.Enqueue(result);
         Watch();
+        _coordinator = NewCoordinator();
         await Do(c => c.TakeOver(found));
         await FindDeadAsync();
     }
@@ -116,7 +119,7 @@ public sealed partial class AllReduceGrain(
         _results.Clear();
         _told = 0;
         _awaitedSince.Clear();
-        _coordinator = new StepCoordinator(Nonce());
+        _coordinator = NewCoordinator();
         var replicas = Replicas(job);
         if (replicas.Count == 0)
             throw new OrleansException("No silo trains: none that is active has the role.");
@@ -255,13 +258,19 @@ public sealed partial class AllReduceGrain(
         return Progress([.. _results]);
     }
 
+    /// <summary>Knows nothing of anyone's speed yet.</summary>
+    private StepCoordinator NewCoordinator() => new(Nonce(), _balance = balancing.Balance());
+
     private static uint Nonce() => (uint)Random.Shared.NextInt64(1L << 32);
 
     private static StepResult ResultOf(CommitRecord record) => new(record.Steps, record.Loss, record.GradientNorm);
 
     private CoordinatorProgress Progress(IReadOnlyList<StepResult> results) => new(
         _coordinator.Committed.Steps, results, _coordinator.Generation, [.. _coordinator.Members.Select(m => m.Id)],
-        _coordinator.LostLanes, _finished, _stopped, _coordinator.JoinedReplicas, _coordinator.StalledSteps);
+        _coordinator.LostLanes, _finished, _stopped, _coordinator.JoinedReplicas, _coordinator.StalledSteps,
+        MovedLanes: MovedLanes);
+
+    private long MovedLanes => _balance?.MovedLanes ?? 0;
 
     /// <summary>Replicas that the job wants now.</summary>
     private IReadOnlyList<string> Replicas(TrainingJob job) => job.SlotsPerSilo == 0
@@ -412,6 +421,13 @@ public sealed partial class AllReduceGrain(
                     LogGeneration(_begunGeneration = send.Begin.Generation, send.Begin.Step, LanesOf(send.Begin));
                     ShowGeneration(send.Begin);
                 }
+                else if (!ReferenceEquals(send.Begin.Assignment, _begunLanes))
+                {
+                    LogLanes(send.Begin.Step, LanesOf(send.Begin));
+                    ShowLanes(send.Begin);
+                }
+
+                _begunLanes = send.Begin.Assignment;
 
                 SendBegin(send.Begin, send.To);
                 break;
@@ -472,8 +488,8 @@ public sealed partial class AllReduceGrain(
 
     private void ShowGeneration(BeginStep begin)
     {
-        var lanes = begin.Members.Select((member, place) => (NameOf(member.Id), begin.Assignment[place].Count)).ToArray();
-        var lost = _times.Lanes.Select(replica => replica.Name).Except(lanes.Select(replica => replica.Item1).Concat(_released), StringComparer.Ordinal).Count();
+        var there = begin.Members.Select(member => NameOf(member.Id));
+        var lost = _times.Lanes.Select(replica => replica.Name).Except(there.Concat(_released), StringComparer.Ordinal).Count();
         _released.Clear();
         if (lost > 0)
         {
@@ -481,7 +497,13 @@ public sealed partial class AllReduceGrain(
             instruments.Lost(this.GetPrimaryKeyString(), lost);
         }
 
-        _times = _times.Begin(begin.Generation, lanes, _coordinator.LostLanes);
+        ShowLanes(begin);
+    }
+
+    private void ShowLanes(BeginStep begin)
+    {
+        var lanes = begin.Members.Select((member, place) => (NameOf(member.Id), begin.Assignment[place].Count));
+        _times = _times.Begin(begin.Generation, lanes, _coordinator.LostLanes, MovedLanes);
         instruments.Show(this.GetPrimaryKeyString(), _times);
     }
 
@@ -632,6 +654,9 @@ public sealed partial class AllReduceGrain(
 
     [LoggerMessage(LogLevel.Information, "Generation {Generation} begins at step {Step} with lanes {Lanes}")]
     private partial void LogGeneration(long generation, long step, string lanes);
+
+    [LoggerMessage(LogLevel.Information, "From step {Step} on the lanes are {Lanes}")]
+    private partial void LogLanes(long step, string lanes);
 
     [LoggerMessage(LogLevel.Information, "{Newcomer} copies the state of {Donor} after step {Step}")]
     private partial void LogCopy(string newcomer, string donor, long step);

@@ -20,6 +20,8 @@ public sealed class CoordinatorInstruments
             ((long)replica.Lanes, (KeyValuePair<string, object?>[])[new("replica", replica.Name)]))), "{lane}", "Lanes of a replica.");
         meter.CreateObservableCounter("cluster.training.lanes.lost", () => _series.Observe<long>(stage => stage.LostLanes), "{lane}",
             "Lanes computed again because their replica died.");
+        meter.CreateObservableCounter("cluster.training.lanes.moved", () => _series.Observe<long>(stage => stage.MovedLanes), "{lane}",
+            "Lanes that went from slow replicas to fast ones.");
         meter.CreateObservableCounter("cluster.training.time", () => _series.ObserveMany(stage => stage.Seconds.Select(kind =>
             (kind.Value, (KeyValuePair<string, object?>[])[new("kind", kind.Key)]))), "s",
             "Time between commits: in steps, in steps with a recovery, and in halts (validation, pauses).");

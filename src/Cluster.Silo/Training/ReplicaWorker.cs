@@ -73,6 +73,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private double _norm;
     private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks, _waitTicks, _dataTicks, _reduceTicks, _optimizerTicks, _stepsApplied;
     private long _bytesInProcess, _bytesShared, _bytesTcp;
+    private (long Ticks, int Lanes) _computed;
     private int _reminding;
 
     /// <param name="member">Who this replica is.</param>
@@ -411,6 +412,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         var busy = new Busy(begin.Term, begin.Generation);
         Volatile.Write(ref _busy, busy);
         _begunAt = Stopwatch.GetTimestamp();
+        _computed = default;
         _trace?.Begin(begin);
         try
         {
@@ -445,7 +447,8 @@ public sealed class ReplicaWorker : IAsyncDisposable
             CountBytes(links);
             _norm = norm;
             double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-            Do(_machine!.Reduced(begin, hash, losses, norm), 0);
+            var laneSeconds = _computed.Lanes == 0 ? 0 : Stopwatch.GetElapsedTime(0, _computed.Ticks).TotalSeconds / _computed.Lanes;
+            Do(_machine!.Reduced(begin, hash, losses, norm, laneSeconds), 0);
         }
         catch (OperationCanceledException)
         {
@@ -482,8 +485,11 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
         if (!add)
             gradient.Clear();
-        _computeTicks += Stopwatch.GetTimestamp() - start;
+        // A fault that makes the replica slow is a part of what a lane takes.
         _watch?.Reached(StepPhase.Backward, plan.Step);
+        var took = Stopwatch.GetTimestamp() - start;
+        _computeTicks += took;
+        _computed = (_computed.Ticks + took, _computed.Lanes + 1);
         _losses[lane] = loss;
         _nodes.CompleteLane(lane);
         _watch?.Computed(plan.Step, lane);

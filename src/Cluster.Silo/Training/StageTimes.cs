@@ -22,6 +22,9 @@ internal sealed record StageTimes
     /// <summary>Lanes computed again.</summary>
     public long LostLanes { get; private init; }
 
+    /// <summary>Lanes that went from slow replicas to fast ones.</summary>
+    public long MovedLanes { get; private init; }
+
     /// <summary>Seconds by what they went into.</summary>
     public ImmutableSortedDictionary<string, double> Seconds { get; private init; } =
         ImmutableSortedDictionary.Create<string, double>(StringComparer.Ordinal).Add(Step, 0).Add(Recovery, 0).Add(Halt, 0);
@@ -32,12 +35,13 @@ internal sealed record StageTimes
     /// <summary>The first sign that somebody is lost.</summary>
     public StageTimes Sign(double now) => this with { _lostAt = _lostAt ?? now };
 
-    /// <summary>A generation begins.</summary>
+    /// <summary>A generation begins, or the lanes are divided anew in it.</summary>
     /// <param name="generation">Its number.</param>
     /// <param name="lanes">Of every replica.</param>
     /// <param name="lostLanes">Lanes computed again so far.</param>
-    public StageTimes Begin(long generation, IEnumerable<(string, int)> lanes, long lostLanes) =>
-        this with { Generation = generation, LanesOf = [.. lanes], LostLanes = lostLanes };
+    /// <param name="movedLanes">Lanes that went from slow replicas to fast ones so far.</param>
+    public StageTimes Begin(long generation, IEnumerable<(string, int)> lanes, long lostLanes, long movedLanes = 0) =>
+        this with { Generation = generation, LanesOf = [.. lanes], LostLanes = lostLanes, MovedLanes = movedLanes };
 
     /// <summary>It rests, and will go on later.</summary>
     public StageTimes Rest() => this with { _halted = true };

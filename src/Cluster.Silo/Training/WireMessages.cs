@@ -21,18 +21,7 @@ internal static class WireMessages
 
     public static Roster ToRoster(this PlanMessage plan) => [.. plan.Members.Select(ToRecord)];
 
-    public static LaneAssignment ToAssignment(this PlanMessage plan)
-    {
-        var start = 0;
-        var ranges = new List<LaneRange>(plan.LaneCounts.Count);
-        foreach (var count in plan.LaneCounts)
-        {
-            ranges.Add(new LaneRange(start, count));
-            start += count;
-        }
-
-        return new LaneAssignment(ranges);
-    }
+    public static LaneAssignment ToAssignment(this PlanMessage plan) => LaneAssignment.InOrder(plan.LaneCounts);
 
     public static OutcomeMessage ToMessage(this CommitRecord record) =>
         new(record.Term, record.GradientHash, new StepResult(record.Steps, record.Loss, record.GradientNorm));
@@ -44,13 +33,13 @@ internal static class WireMessages
 
     public static Commit ToRecord(this CommitMessage commit) => new(commit.Term, commit.Generation, commit.Committed.ToRecord());
 
-    /// <param name="readies">Of several replicas, equal but for the losses.</param>
+    /// <param name="readies">Of several replicas, equal but for losses and times.</param>
     public static ReadyMessage ToMessage(this IEnumerable<Ready> readies)
     {
         var all = readies.ToArray();
         return new ReadyMessage(
             all[0].Term, all[0].Generation, all[0].Step, all[0].GradientHash, all[0].GradientNorm, [.. all.Select(r => r.Member)],
-            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)]);
+            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)], [.. all.Select(r => r.LaneSeconds)]);
     }
 
     public static IEnumerable<Ready> ToRecords(this ReadyMessage ready)
@@ -60,7 +49,8 @@ internal static class WireMessages
         {
             var losses = new ArraySegment<double>(ready.Losses, lane, ready.LaneCounts[i]);
             lane += ready.LaneCounts[i];
-            yield return new Ready(ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm);
+            yield return new Ready(
+                ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm, ready.LaneSeconds[i]);
         }
     }
 

@@ -201,6 +201,51 @@ public class StepCoordinatorTests
     }
 
     [Fact]
+    public void Begin_AMemberIsSlow_OtherLanesInTheSameGenerationFromTheNextStepOn()
+    {
+        var balance = new LaneBalance(new LaneBalanceOptions { Window = 1, Persistence = 2, Rest = 0 });
+        var (coordinator, begin) = Begun(8, balance, "a", "b");
+        Assert.Equal("0+4 4+4", begin.Assignment.ToString());
+
+        // The one that is slow has the fewer lanes as soon as that was so twice; then it recovers.
+        var lanes = new List<string>();
+        for (var step = 1; step < 9; step++)
+        {
+            var next = Step(coordinator, begin, id => id == "b" && step <= 4 ? 2 : 1);
+            Assert.Equal((begin.Generation, begin.Step + 1), (next.Generation, next.Step));
+            Assert.Same(begin.Members, next.Members);
+            if (next.Assignment.Equals(begin.Assignment))
+                Assert.Same(begin.Assignment, next.Assignment);
+            lanes.Add(next.Assignment.ToString());
+            begin = next;
+        }
+
+        Assert.Equal(["0+4 4+4", "0+5 5+3", "0+5 5+3", "0+5 5+3", "0+5 5+3", "0+4 4+4", "0+4 4+4", "0+4 4+4"], lanes);
+        Assert.Equal((2, 2, 0), (balance.Changes, balance.MovedLanes, coordinator.LostLanes));
+    }
+
+    [Fact]
+    public void Ready_OfTheLanesBefore_StopsTheRun()
+    {
+        var (coordinator, begin) = Begun(8, new LaneBalance(new LaneBalanceOptions { Window = 1, Persistence = 1 }), "a", "b");
+        begin = Step(coordinator, begin, id => id == "b" ? 2 : 1);
+        Assert.Equal("0+5 5+3", begin.Assignment.ToString());
+        var store = Assert.IsType<CoordinatorAction.Store>(coordinator.Receive(Ready(begin, "b", 4)).Single());
+        Assert.Contains("reports 4 lanes at step 1; 3 are its own", store.Record.Stopped, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Lose_TheOthersSpeedsAreKnown_SurvivorsKeepTheirLanesThenDivideBySpeed()
+    {
+        var (coordinator, begin) = Begun(8, new LaneBalance(new LaneBalanceOptions { Window = 1, Persistence = 1 }), "a", "b", "c");
+        begin = Step(coordinator, begin, id => id == "b" ? 3 : 1);
+        Assert.Equal("0+4 4+1 5+3", begin.Assignment.ToString());
+        begin = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Lose("c", "killed").Single()).Begin;
+        Assert.Equal("0+4 4+4", begin.Assignment.ToString());
+        Assert.Equal("0+6 6+2", Step(coordinator, begin, _ => 0).Assignment.ToString());
+    }
+
+    [Fact]
     public void Steps_OfManyWhoComeAndGo_EveryLaneOnceAndEveryoneStored()
     {
         var names = Enumerable.Range(0, 50).Select(i => $"r{i:00}").ToArray();
@@ -423,8 +468,8 @@ public class StepCoordinatorTests
         Assert.Equal([1, 1, 1, 1, 0], begin.Assignment.Ranges.Select(r => r.Count));
     }
 
-    private static IReadOnlyList<CoordinatorAction> Start(StepCoordinator coordinator, int starters) =>
-        coordinator.StartJob(null, s_identity with { Fingerprint = "" }, 4, starters, s_start, 20);
+    private static IReadOnlyList<CoordinatorAction> Start(StepCoordinator coordinator, int starters, int lanes = 4) =>
+        coordinator.StartJob(null, s_identity with { Fingerprint = "" }, lanes, starters, s_start, 20);
 
     private static Join Join(string id) => new(new Member(id, $"{id}:1"), 0, "s0", s_identity);
 
@@ -432,10 +477,10 @@ public class StepCoordinatorTests
         new(id, begin.Term, begin.Generation, begin.Step, "g", [.. Enumerable.Repeat(1.0, lanes)]);
 
     /// <summary>Commits a step and gives the next one.</summary>
-    private static BeginStep Step(StepCoordinator coordinator, BeginStep begin)
+    private static BeginStep Step(StepCoordinator coordinator, BeginStep begin, Func<string, double>? laneSeconds = null)
     {
         foreach (var (member, place) in begin.Members.Select((member, place) => (member, place)))
-            coordinator.Receive(Ready(begin, member.Id, begin.Assignment[place].Count));
+            coordinator.Receive(Ready(begin, member.Id, begin.Assignment[place].Count) with { LaneSeconds = laneSeconds?.Invoke(member.Id) ?? 0 });
         return Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Stored()[^1]).Begin;
     }
 
@@ -445,10 +490,12 @@ public class StepCoordinatorTests
     private static CoordinatorRecord Record(StepCoordinator coordinator, BeginStep begin) => new(
         s_identity, begin.Term, 2, begin.Generation, 4, begin.Members.Count, begin.Members, coordinator.Committed, 20, 0);
 
-    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(params string[] members)
+    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(params string[] members) => Begun(4, null, members);
+
+    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(int lanes, LaneBalance? balance, params string[] members)
     {
-        var coordinator = new StepCoordinator(7);
-        Start(coordinator, members.Length);
+        var coordinator = new StepCoordinator(7, balance);
+        Start(coordinator, members.Length, lanes);
         coordinator.Stored();
         foreach (var member in members)
             coordinator.Receive(Join(member));

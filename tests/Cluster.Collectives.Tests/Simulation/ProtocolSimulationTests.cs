@@ -7,7 +7,7 @@ public class ProtocolSimulationTests
     [Fact]
     public void Run_TwentyThousandSchedules_KeepsEveryInvariant()
     {
-        long steps = 0, done = 0, stopped = 0, joined = 0, takeovers = 0, lost = 0;
+        long steps = 0, done = 0, stopped = 0, joined = 0, takeovers = 0, lost = 0, moved = 0;
         for (ulong seed = 0; seed < 20_000; seed++)
         {
             var result = ProtocolSimulation.Run(seed, new SimulationOptions());
@@ -19,10 +19,11 @@ public class ProtocolSimulationTests
             joined += result.Joined;
             takeovers += result.Activations - 1;
             lost += result.LanesLost;
+            moved += result.LanesMoved;
         }
 
         // The schedules are worth something only if they get somewhere and meet what they are about.
-        Assert.All([steps - 100_000, done - 14_000, stopped - 500, joined - 10_000, takeovers - 10_000, lost - 10_000], x => Assert.True(x > 0));
+        Assert.All([steps - 100_000, done - 14_000, stopped - 500, joined - 10_000, takeovers - 10_000, lost - 10_000, moved - 10_000], x => Assert.True(x > 0));
     }
 
     [Fact]
@@ -76,6 +77,8 @@ public class ProtocolSimulationTests
     [InlineData(PlantedBug.TrustCopy, "another state", 1_000)]
     [InlineData(PlantedBug.StallMeansDead, "though .* holds the state", 5_000)]
     [InlineData(PlantedBug.NeverRemind, "no progress", 500)]
+    [InlineData(PlantedBug.DivideTwice, "is computed by", 500)]
+    [InlineData(PlantedBug.TimeOfAllLanes, "the lanes return to", 2_000)]
     internal void Run_PlantedBug_IsFound(PlantedBug bug, string complaint, int seeds)
     {
         for (ulong seed = 0; seed < (ulong)seeds; seed++)

@@ -22,6 +22,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("silo", "Orleans__ClusterId", "", "Orleans:ClusterId is missing, though the membership is kept in a store. Give the cluster's: all its silos and clients have the same.")]
     [InlineData("web", "Orleans__ClusterId", "", "Orleans:ClusterId is missing, though the membership is kept in a store. Give the cluster's: all its silos and clients have the same.")]
     [InlineData("silo", "Cluster__StorePatience", "soon", "Cluster:StorePatience is \"soon\". Give seconds from 0 to 86400.")]
+    [InlineData("silo", "Cluster__Training__BalanceLanes", "sometimes", "Cluster:Training:BalanceLanes is \"sometimes\". Give true or false.")]
     [InlineData("silo", "Cluster__Tracing__StepsPerTrace", "0", "Cluster:Tracing:StepsPerTrace is \"0\". Give a number of steps from 1 to 1000000.")]
     [InlineData("silo", "Cluster__Gpu", "yes", "Cluster:Gpu is \"yes\". Give required or optional.")]
     public async Task Process_ValueMissingOrOfNoUse_NamesIt(string process, string key, string value, string expected)

@@ -12,6 +12,7 @@ public sealed class ObservedClusterTests(ObservedCluster cluster) : IClassFixtur
         ["up{job=\"cluster\""] = "a process that dies may be off the list before it is asked again",
         ["cluster_store_up"] = "the store answers all the time",
         ["process:cluster_runs_free:ratio"] = "a small run changes no disk's figure",
+        ["cluster_training_lanes_moved_total"] = "replicas of one machine are alike",
         ["cluster_training_lanes_lost_total"] = "a replica that dies between two steps loses none",
         ["cluster_training_tokens_lost_total"] = "none is lost or repeated, whoever dies",
         ["cluster_training_alerts_total"] = "everything could be written",

@@ -32,6 +32,26 @@ public sealed class FaultInjectorTests : IDisposable
     }
 
     [Fact]
+    public void Reached_SlowForSomeSteps_EveryTimeWithinThemAndNotedOnce()
+    {
+        var slept = new List<double>();
+        using var injector = new FaultInjector(_folder, new ExchangeHub(IPAddress.Loopback), null!) { Sleep = time => slept.Add(time.TotalSeconds) };
+        injector.Arm(new Fault(FaultKind.Slow, StepPhase.Backward, 5, Seconds: 0.25, Steps: 2));
+        injector.Arm(new Fault(FaultKind.Slow, StepPhase.Ready, 0, Seconds: 0.5));
+        var watch = injector.Watch("run/pretraining", "a#1");
+
+        for (var step = 4; step < 9; step++)
+        {
+            watch.Reached(StepPhase.Backward, step);
+            watch.Reached(StepPhase.Backward, step);
+            watch.Reached(StepPhase.Ready, step);
+        }
+
+        Assert.Equal([0.5, 0.25, 0.25, 0.25, 0.25], slept);
+        Assert.Equal([4L, 5], FaultInjector.Read(_folder, "run/pretraining", onlyFaults: true).Select(entry => entry.Step));
+    }
+
+    [Fact]
     public void Read_WorkOfSeveralJobs_ThatOfTheJobAsked()
     {
         using var injector = new FaultInjector(_folder, new ExchangeHub(IPAddress.Loopback), null!);

@@ -21,7 +21,7 @@ public class SimulatedReplicaTests
         Assert.Empty(world.Ready);
         world.Time.Advance(0.2);
         var ready = Assert.Single(world.Ready);
-        Assert.Equal((0L, SimulatedBits.Gradient(5, 0), 2), (ready.Step, ready.GradientHash, ready.Losses.Count));
+        Assert.Equal((0L, SimulatedBits.Gradient(5, 0), 2, 1.0), (ready.Step, ready.GradientHash, ready.Losses.Count, ready.LaneSeconds));
         world.Begin(1, 1, lanes: 2);
         Assert.Equal([0L], world.Ledger.Figures(0, 0, 0).Steps.Select(step => step.Step));
         Assert.Equal(0, world.Ledger.Figures(0, 0, 0).Wrong);
@@ -41,7 +41,7 @@ public class SimulatedReplicaTests
         Assert.Equal(2, Assert.Single(world.Ready).Generation);
         // Nothing is missing: ready at once.
         world.Begin(3, 0, lanes: 3);
-        Assert.Equal(3, world.Ready.Last().Generation);
+        Assert.Equal((3, 0.0), (world.Ready.Last().Generation, world.Ready.Last().LaneSeconds));
     }
 
     [Fact]

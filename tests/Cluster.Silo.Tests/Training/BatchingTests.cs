@@ -16,7 +16,7 @@ public class BatchingTests
         var outbox = new Outbox();
         Ready[] said =
         [
-            new("a", 1, 2, 3, "g", [1.0, 2.0], 0.5), new("b", 1, 2, 3, "g", [], 0.5), new("c", 1, 2, 3, "g", [3.0], 0.5), new("d", 1, 2, 3, "h", [4.0], 0.5),
+            new("a", 1, 2, 3, "g", [1.0, 2.0], 0.5, 0.1), new("b", 1, 2, 3, "g", [], 0.5), new("c", 1, 2, 3, "g", [3.0], 0.5, 0.3), new("d", 1, 2, 3, "h", [4.0], 0.5),
         ];
         foreach (var ready in said)
             outbox.Add(new ReplicaAction.SendReady(ready));
@@ -25,6 +25,7 @@ public class BatchingTests
         var back = heard.Ready.SelectMany(WireMessages.ToRecords).ToArray();
         Assert.Equal(said.Select(r => (r.Member, r.GradientHash, string.Join(' ', r.Losses))), back.Select(r => (r.Member, r.GradientHash, string.Join(' ', r.Losses))));
         Assert.All(back, r => Assert.Equal((1L, 2L, 3L, 0.5), (r.Term, r.Generation, r.Step, r.GradientNorm)));
+        Assert.Equal([0.1, 0, 0.3, 0], back.Select(r => r.LaneSeconds));
         Assert.True(outbox.IsEmpty);
         Assert.False(heard.SaysOnlyWhoIsThere);
     }

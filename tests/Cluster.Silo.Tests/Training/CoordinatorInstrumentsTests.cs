@@ -38,14 +38,14 @@ public sealed class CoordinatorInstrumentsTests : IDisposable
     {
         var instruments = new CoordinatorInstruments(_meters.Factory);
         instruments.Open("r/s");
-        instruments.Show("r/s", new StageTimes().Begin(2, [("a/0", 3), ("b/0", 5)], 4).Commit(1, out _).Commit(3, out _));
+        instruments.Show("r/s", new StageTimes().Begin(2, [("a/0", 3), ("b/0", 5)], 4, 6).Commit(1, out _).Commit(3, out _));
         instruments.Lost("r/s", 2);
         instruments.Recovered("r/s", 1.5);
 
         string[] counted = ["cluster.training.recoveries r s 1", "cluster.training.recovery.time r s 1.5", "cluster.training.replicas.lost r s 2"];
         Assert.Equal(
             [
-                "cluster.training.generation r s 2", "cluster.training.goodput r s 1", "cluster.training.lanes.lost r s 4",
+                "cluster.training.generation r s 2", "cluster.training.goodput r s 1", "cluster.training.lanes.lost r s 4", "cluster.training.lanes.moved r s 6",
                 "cluster.training.replica.lanes r s a/0 3", "cluster.training.replica.lanes r s b/0 5", "cluster.training.replicas r s 2",
                 "cluster.training.time r s halt 0", "cluster.training.time r s recovery 0", "cluster.training.time r s step 2", .. counted,
             ],

@@ -53,6 +53,39 @@ public class ReplicaWorkerTests
         Assert.True(run.LostLanes > 0, "nothing was lost: the kill came too late to test anything");
     }
 
+    /// <summary>The second replica is four times as slow for two steps, and then as fast as the others.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Train_LanesFollowSpeeds_SameWeights(bool sockets)
+    {
+        var alone = await new Run(8, 1, Precision.Bf16).Train();
+        var run = new Run(8, 3, Precision.Bf16)
+        {
+            Sockets = sockets,
+            Balance = new LaneBalance(new LaneBalanceOptions { Window = 1, Persistence = 1, Rest = 0 }),
+            LaneSeconds = (member, step) => member == "r1" && step < 2 ? 4 : 1,
+        };
+        var balanced = await run.Train();
+
+        Assert.Equal(alone, balanced);
+        Assert.Equal(["0+3 3+3 6+2", "0+4 4+1 5+3", "0+4 4+1 5+3", "0+3 3+3 6+2", "0+3 3+3 6+2", "0+3 3+3 6+2"], run.Divisions);
+        Assert.Equal(0, run.LostLanes);
+    }
+
+    /// <summary>The time is that of computing: what a replica waits for, or spends on its optimizer, is not in it.</summary>
+    [Fact]
+    public async Task Train_EveryReady_SaysHowLongALaneTook()
+    {
+        var said = new List<double>();
+        var run = new Run(8, 2, Precision.Fp32) { Heard = ready => said.Add(ready.LaneSeconds) };
+        await run.Train();
+
+        Assert.Equal(2 * Steps, said.Count);
+        Assert.All(said, seconds => Assert.True(seconds > 0));
+        Assert.True(4 * said.Sum() <= run.Workers.Sum(worker => worker.ComputeTime.TotalSeconds), "four lanes each, and the optimizer besides");
+    }
+
     [Fact]
     public async Task Train_NewcomerWithoutState_CopiesAPeersAndChangesNoBit()
     {
@@ -123,11 +156,21 @@ public class ReplicaWorkerTests
 
         public long LostLanes => _coordinator!.LostLanes;
 
+        public LaneBalance? Balance { get; init; }
+
+        /// <summary>What replicas say of their speed, by member and step; null for what they measured.</summary>
+        public Func<string, long, double>? LaneSeconds { get; init; }
+
+        public Action<Ready>? Heard { get; init; }
+
+        /// <summary>Lanes of each step.</summary>
+        public List<string> Divisions { get; } = [];
+
         public async Task<Outcome> Train()
         {
             lock (_gate)
             {
-                _coordinator = new StepCoordinator(1);
+                _coordinator = new StepCoordinator(1, Balance);
                 Tell(c => c.StartJob(null, new RunIdentity("1"), lanes, replicas, new CommitRecord(0, 0, "", 0), Steps));
                 for (var i = 0; i < replicas; i++)
                     StartWorker($"r{i}", 0);
@@ -214,7 +257,13 @@ public class ReplicaWorkerTests
                 return;
             }
 
-            Tell(c => c.Receive(ready));
+            if (LaneSeconds is not null)
+                ready = ready with { LaneSeconds = LaneSeconds(ready.Member, ready.Step) };
+            Tell(c =>
+            {
+                Heard?.Invoke(ready);
+                return c.Receive(ready);
+            });
         }
 
         private void PeerLost(PeerLost lost)
@@ -253,6 +302,7 @@ public class ReplicaWorkerTests
                     switch (action)
                     {
                         case CoordinatorAction.SendBegin send:
+                            Divisions.Add(send.Begin.Assignment.ToString());
                             foreach (var member in send.To)
                                 _workers[member.Id].Post(send.Begin);
                             break;
