@@ -13,7 +13,6 @@ using Cluster.Contracts.Training;
 using Cluster.Core.Checkpoints;
 using Cluster.Core.Models;
 using Cluster.Core.Recipes;
-using Cluster.Model.Optimizer;
 using Cluster.Model.Training;
 using Cluster.Silo.DataPlane;
 using Cluster.Silo.Faults;
@@ -61,8 +60,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         var run = RunOf(job);
         var schedule = StageSchedule.Of(recipe, job.Stage);
         var t = recipe.Training;
-        var options = new EngineOptions(recipe.Model, t.Precision, schedule.MicroBatchTokens,
-            new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
+        var options = EngineOptions.Of(recipe, schedule.MicroBatchTokens);
         _coordinator = grains.GetGrain<IAllReduceGrain>(job.Key);
         var source = new ShardGrainSource(grains.GetGrain<IShardGrain>(job.Key), shards, schedule);
         ExchangeBoard gradients = new(run, shared: true), state = new(StateTransfer.RunOf(run));
