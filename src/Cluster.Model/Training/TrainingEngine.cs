@@ -95,6 +95,9 @@ public sealed unsafe class TrainingEngine : IDisposable
     /// <summary>Bytes of native memory for the activations of a micro-batch and their gradients.</summary>
     public long ActivationBytes => _model.ActivationBytes;
 
+    /// <summary>Bytes of native memory for parameters, their copy that products read, moments and activations; gradients are the caller's.</summary>
+    public long AllocatedBytes => (long)Length * ((State.Count * sizeof(float)) + (_options.Precision == Precision.Bf16 ? sizeof(ushort) : sizeof(float))) + ActivationBytes;
+
     /// <summary>
     /// Writes scale · d(Σ of unmasked token losses)/d(parameters) to the gradient, or adds it, and returns that sum of losses, in nats,
     /// as a double. A lane's first micro-batch is written, which spares a pass that clears the vector and one that reads it.

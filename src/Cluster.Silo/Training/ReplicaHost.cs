@@ -68,7 +68,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         _state = hub.Register(state, job.Secret);
         var newcomer = job.FirstStep < 0;
         var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
-            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe));
+            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe), t.ReductionPrecision);
         var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address, silo).ToString());
         var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(AddressOf(peer).Gradients, job.Secret),
             peer => hub.Connect(AddressOf(peer).State, job.Secret));
