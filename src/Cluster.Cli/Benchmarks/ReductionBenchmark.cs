@@ -1,4 +1,4 @@
-// Enters: a folder to work in. Leaves: one recipe trained with nodes in fp32 and in bf16: what that does to the loss, and the bytes.
+// Enters: a folder to work in. Leaves: one recipe trained with nodes in fp32 and in bf16: what that does to the loss, and to the bytes.
 // Does not know: how it is shown.
 using System.Diagnostics.Metrics;
 using Cluster.Cli.Hosting;
@@ -13,26 +13,28 @@ namespace Cluster.Cli.Benchmarks;
 
 /// <summary>A run.</summary>
 /// <param name="Seed">The recipe's.</param>
-/// <param name="Precision">Of the reduction.</param>
+/// <param name="Reduction">How: fp32, bf16, or fp32 along another tree, which adds up the same samples in another order.</param>
 /// <param name="ValidationLoss">Nats per token at the end.</param>
 /// <param name="ValidationBitsPerByte">The same in bits per byte of text.</param>
 /// <param name="TrainLoss">Mean of the last tenth of the steps, nats per token.</param>
 /// <param name="ExchangedBytes">Read of peers by all replicas in all steps, gradients both ways.</param>
 /// <param name="WeightsSha256">At the end.</param>
 public sealed record ReductionRun(
-    ulong Seed, string Precision, double ValidationLoss, double ValidationBitsPerByte, double TrainLoss, long ExchangedBytes, string WeightsSha256);
+    ulong Seed, string Reduction, double ValidationLoss, double ValidationBitsPerByte, double TrainLoss, long ExchangedBytes, string WeightsSha256);
 
 /// <summary>All of them.</summary>
 /// <param name="Parameters">Of the model.</param>
 /// <param name="Steps">Of each run.</param>
 /// <param name="Replicas">Of each run.</param>
 /// <param name="Lanes">Of the recipe.</param>
-/// <param name="Runs">In pairs: fp32, bf16.</param>
+/// <param name="Runs">Of each seed fp32, bf16 and fp32 along another tree. Seeds hold other texts out: only runs of one seed compare.</param>
 /// <param name="BytesRatio">bf16's bytes over fp32's.</param>
-/// <param name="BitsPerByteDifference">Mean over the seeds of bf16's less fp32's.</param>
-/// <param name="SeedSpread">What another seed does instead: the largest less the smallest bits per byte of the fp32 runs.</param>
+/// <param name="Difference">bf16's bits per byte less fp32's, mean over the seeds.</param>
+/// <param name="MeanDistance">The same without signs.</param>
+/// <param name="OtherTreeDistance">That of fp32 along another tree, as a measure of what rounding does anyway.</param>
 public sealed record ReductionResult(
-    long Parameters, int Steps, int Replicas, int Lanes, IReadOnlyList<ReductionRun> Runs, double BytesRatio, double BitsPerByteDifference, double SeedSpread);
+    long Parameters, int Steps, int Replicas, int Lanes, IReadOnlyList<ReductionRun> Runs, double BytesRatio, double Difference, double MeanDistance,
+    double OtherTreeDistance);
 
 /// <summary>Trains the proof's recipe on the reference documentation.</summary>
 /// <param name="folder">Where the runs go.</param>
@@ -44,35 +46,44 @@ internal sealed class ReductionBenchmark(string folder, Action<string> say)
     public async Task<ReductionResult> RunAsync(int steps, int seeds, CancellationToken cancellation)
     {
         var corpus = ProofRecipe.WriteCorpus(folder);
+        var plain = ProofRecipe.Of("reduction", steps);
+        (string Name, TrainingRecipe Training)[] ways =
+        [
+            ("fp32", plain.Training),
+            ("bf16", plain.Training with { ReductionPrecision = ReductionPrecision.Bf16 }),
+            // The same samples in a step, twice as many in half as many lanes.
+            ("fp32, another tree", plain.Training with { Lanes = plain.Training.Lanes / 2, MicroBatch = plain.Training.MicroBatch * 2 }),
+        ];
         var runs = new List<ReductionRun>();
         RunSummary? last = null;
         for (var seed = 1UL; seed <= (ulong)seeds; seed++)
         {
-            foreach (var precision in (ReductionPrecision[])[ReductionPrecision.Fp32, ReductionPrecision.Bf16])
+            for (var way = 0; way < ways.Length; way++)
             {
-                var name = FormattableString.Invariant($"{precision}-{seed}").ToLowerInvariant();
-                say($"{steps} steps, {name}");
-                var recipe = ProofRecipe.Of("reduction", steps);
+                say(FormattableString.Invariant($"seed {seed}, {steps} steps, {ways[way].Name}"));
                 using var counter = new ExchangeCounter();
                 last = await new EmbeddedRunHost().RunAsync(new RunRequest
                 {
-                    Folder = new RunFolder(Path.Combine(folder, name)),
-                    Recipe = recipe with { Seed = seed, Training = recipe.Training with { ReductionPrecision = precision } },
+                    Folder = new RunFolder(Path.Combine(folder, FormattableString.Invariant($"run-{seed}-{way}"))),
+                    Recipe = plain with { Seed = seed, Training = ways[way].Training },
                     CorpusPath = corpus,
                     Replicas = Replicas,
                     Silos = RunSetup.EmbeddedSilo,
                 }, counter, null, cancellation);
-                runs.Add(new ReductionRun(seed, precision.ToString().ToLowerInvariant(), Math.Round(last.ValidationLoss, 5),
+                runs.Add(new ReductionRun(seed, ways[way].Name, Math.Round(last.ValidationLoss, 5),
                     Math.Round(last.ValidationBitsPerByte, 5), Math.Round(last.TrainLoss, 5), counter.Bytes, last.WeightsSha256));
             }
         }
 
-        ReductionRun[] full = [.. runs.Where((_, i) => i % 2 == 0)], half = [.. runs.Where((_, i) => i % 2 != 0)];
+        var (full, half, other) = (Of(0), Of(1), Of(2));
         return new ReductionResult(
-            last!.Parameters, steps, Replicas, ProofRecipe.Of("reduction", steps).Training.Lanes, runs,
-            Math.Round((double)half.Sum(run => run.ExchangedBytes) / full.Sum(run => run.ExchangedBytes), 4),
-            Math.Round(half.Zip(full, (h, f) => h.ValidationBitsPerByte - f.ValidationBitsPerByte).Average(), 5),
-            Math.Round(full.Max(run => run.ValidationBitsPerByte) - full.Min(run => run.ValidationBitsPerByte), 5));
+            last!.Parameters, steps, Replicas, plain.Training.Lanes, runs, Math.Round((double)half.Sum(run => run.ExchangedBytes) / full.Sum(run => run.ExchangedBytes), 4),
+            Mean(half, difference => difference), Mean(half, Math.Abs), Mean(other, Math.Abs));
+
+        ReductionRun[] Of(int way) => [.. runs.Where((_, i) => i % ways.Length == way)];
+
+        double Mean(ReductionRun[] those, Func<double, double> of) =>
+            Math.Round(those.Zip(full, (run, f) => of(run.ValidationBitsPerByte - f.ValidationBitsPerByte)).Average(), 5);
     }
 
     /// <summary>

@@ -8,7 +8,8 @@ namespace Cluster.Cli.Benchmarks;
 /// <summary>One way to train the same tokens.</summary>
 /// <param name="Option">Its name.</param>
 /// <param name="Fields">What it sets in the recipe.</param>
-/// <param name="ReplicaBytes">Weights, moments, gradients and activations of a replica, counted as they were allocated; the largest replica's.</param>
+/// <param name="ReplicaBytes">Weights, moments, gradients and activations of a replica, counted as they were allocated; the largest replica's. More than
+/// planned where a replica once stood in for another: before that one had joined, or after it was lost.</param>
 /// <param name="PlannedBytes">What <c>cluster plan</c> says of it.</param>
 /// <param name="PeakResidentBytes">The most that a replica's process ever had in memory; pages of peers' gradients that it read are among them.</param>
 /// <param name="TokensPerStep">Of all lanes.</param>

@@ -104,7 +104,7 @@ public static class BenchVerbs
     private static Command Reduction(CliEnvironment environment)
     {
         var steps = new Option<int>("--steps") { Description = "Steps of each run.", HelpName = "N", DefaultValueFactory = _ => 400 };
-        var seeds = new Option<int>("--seeds") { Description = "Pairs of runs, each with another seed.", HelpName = "N", DefaultValueFactory = _ => 3 };
+        var seeds = new Option<int>("--seeds") { Description = "Seeds, each with a run in fp32, one in bf16, and one in fp32 along another tree.", HelpName = "N", DefaultValueFactory = _ => 3 };
         var json = Options.Json();
         var command = new Command("reduction", "A small model trained with gradients reduced in fp32 and in bf16: what it does to the loss, and the bytes.") { steps, seeds, json };
         command.SetAction(async (parsed, _) =>
@@ -124,15 +124,15 @@ public static class BenchVerbs
                 Tables.Pairs(environment.Console(),
                 [
                     ("parameters", Figures.Whole(result.Parameters)), ("steps", Figures.Whole(result.Steps)), ("replicas", Figures.Whole(result.Replicas)), ("lanes", Figures.Whole(result.Lanes)),
-                    ("bytes, bf16 / fp32", Figures.Number(result.BytesRatio, 4)), ("bits per byte, bf16 - fp32", Figures.Number(result.BitsPerByteDifference, 5)),
-                    ("between seeds in fp32", Figures.Number(result.SeedSpread, 5)),
+                    ("bytes, bf16 / fp32", Figures.Number(result.BytesRatio, 4)), ("bits per byte, bf16 - fp32, mean", Figures.Number(result.Difference, 5)),
+                    ("the same without signs", Figures.Number(result.MeanDistance, 5)), ("fp32 along another tree, without signs", Figures.Number(result.OtherTreeDistance, 5)),
                 ]);
                 environment.Output.WriteLine();
                 Tables.Columns(
                     environment.Console(), [">seed", "reduction", ">validation, bits per byte", ">loss", ">training loss", ">exchanged, MB", "weights"],
                     result.Runs.Select(run => (string[])
                     [
-                        $"{run.Seed}", run.Precision, Figures.Number(run.ValidationBitsPerByte, 4), Figures.Number(run.ValidationLoss, 4), Figures.Number(run.TrainLoss, 4),
+                        $"{run.Seed}", run.Reduction, Figures.Number(run.ValidationBitsPerByte, 4), Figures.Number(run.ValidationLoss, 4), Figures.Number(run.TrainLoss, 4),
                         Figures.Number(run.ExchangedBytes / 1e6, 1), run.WeightsSha256[..12],
                     ]));
             }

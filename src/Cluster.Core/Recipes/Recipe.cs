@@ -222,8 +222,8 @@ public sealed record TrainingRecipe
 }
 
 /// <summary>
-/// Fine-tuning for dialogue: rows of one conversation each, loss on the assistant's tokens only. Lanes, precision and AdamW's
-/// constants are training's; the moments start anew.
+/// Fine-tuning for dialogue: rows of one conversation each, loss on the assistant's tokens only. Lanes, precision, checkpointing,
+/// reduction and AdamW's constants are training's; the moments start anew.
 /// </summary>
 public sealed record FineTuningRecipe
 {
