@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Cluster.Core.Errors;
+using Cluster.Core.Models;
 
 namespace Cluster.Cli.Benchmarks;
 
@@ -21,9 +22,16 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="TcpStreamGigabytesPerSecond">One TCP stream over loopback: best of several.</param>
 /// <param name="BestTimesMemcpy">Best time over the time of one such copy.</param>
 /// <param name="Hash">The gradient's, the same at every member in every round.</param>
+/// <param name="BytesRead">Of peers by all members in a reduction.</param>
+/// <param name="Bf16MedianMilliseconds">The same gradient with nodes in bf16, in rounds in turn with those in fp32.</param>
+/// <param name="Bf16BestMilliseconds">Best of the rounds.</param>
+/// <param name="Bf16ProcessorMilliseconds">Processor time of all members in a reduction, median of the rounds.</param>
+/// <param name="Bf16BytesRead">Of peers by all members in a reduction.</param>
+/// <param name="Bf16Hash">The gradient's.</param>
 public sealed record AllReduceBenchmarkResult(
     int Processes, int Megabytes, int Lanes, string Transport, double MedianMilliseconds, double BestMilliseconds, double ProcessorMilliseconds,
-    double GigabytesPerSecond, double MemcpyGigabytesPerSecond, double TcpStreamGigabytesPerSecond, double BestTimesMemcpy, string Hash);
+    double GigabytesPerSecond, double MemcpyGigabytesPerSecond, double TcpStreamGigabytesPerSecond, double BestTimesMemcpy, string Hash,
+    long BytesRead, double Bf16MedianMilliseconds, double Bf16BestMilliseconds, double Bf16ProcessorMilliseconds, long Bf16BytesRead, string Bf16Hash);
 
 /// <summary>Starts members as processes of this program, has them reduce in step and times the slowest of each round.</summary>
 internal static class AllReduceBenchmark
@@ -36,38 +44,49 @@ internal static class AllReduceBenchmark
         var lanes = Math.Max(4, processes);
         var secret = RandomNumberGenerator.GetBytes(32);
         var (memcpy, stream) = (Memcpy(bytes), await TcpStreamAsync(bytes, cancellation));
-        var members = new List<Process>();
+        var groups = new List<Group>();
         try
         {
-            for (var m = 0; m < processes; m++)
-                members.Add(Start(AllReduceMember.Describe(m, processes, lanes, (int)(bytes / sizeof(float)), share, secret)));
-            var addresses = await AskAsync(members, null, cancellation);
-            await AskAsync(members, string.Join(' ', addresses), cancellation);
-            List<double> times = [], busy = [];
-            string hash = "", way = "";
-            for (var round = 0; round < WarmUp + Rounds; round++)
+            foreach (var precision in (ReductionPrecision[])[ReductionPrecision.Fp32, ReductionPrecision.Bf16])
             {
-                var answers = (await AskAsync(members, round.ToString(CultureInfo.InvariantCulture), cancellation)).Select(a => a.Split(' ')).ToArray();
-                if (answers.Select(a => a[1]).Distinct().Count() != 1)
-                    throw new InvalidOperationException($"Round {round} gave unequal gradients: {string.Join(", ", answers.Select(a => a[1]))}.");
-                (hash, way) = (answers[0][1], answers[0][2]);
-                if (round < WarmUp)
-                    continue;
-                times.Add(answers.Max(a => double.Parse(a[0], CultureInfo.InvariantCulture)));
-                busy.Add(answers.Sum(a => double.Parse(a[3], CultureInfo.InvariantCulture)));
+                var group = new Group();
+                groups.Add(group);
+                for (var m = 0; m < processes; m++)
+                    group.Members.Add(Start(AllReduceMember.Describe(m, processes, lanes, (int)(bytes / sizeof(float)), share, secret, precision)));
+                var addresses = await AskAsync(group.Members, null, cancellation);
+                await AskAsync(group.Members, string.Join(' ', addresses), cancellation);
             }
 
-            times.Sort();
-            busy.Sort();
-            var best = times[0];
-            return new AllReduceBenchmarkResult(processes, megabytes, lanes, way, Math.Round(times[times.Count / 2], 2), Math.Round(best, 2),
-                Math.Round(busy[busy.Count / 2], 1), Math.Round(bytes / best / 1e6, 2), Math.Round(memcpy, 1), Math.Round(stream, 1), Math.Round(best / (bytes / memcpy / 1e6), 2), hash);
+            // In turn, so that both meet the same company on the machine.
+            for (var round = 0; round < WarmUp + Rounds; round++)
+            {
+                foreach (var group in groups)
+                    await RunAsync(group, round, cancellation);
+            }
+
+            var (full, half) = (groups[0], groups[1]);
+            return new AllReduceBenchmarkResult(
+                processes, megabytes, lanes, full.Way, full.Median, full.Best, full.Busy, Math.Round(bytes / full.Best / 1e6, 2), Math.Round(memcpy, 1), Math.Round(stream, 1),
+                Math.Round(full.Best / (bytes / memcpy / 1e6), 2), full.Hash, full.BytesRead, half.Median, half.Best, half.Busy, half.BytesRead, half.Hash);
         }
         finally
         {
-            foreach (var member in members)
+            foreach (var member in groups.SelectMany(group => group.Members))
                 await EndAsync(member);
         }
+    }
+
+    private static async Task RunAsync(Group group, int round, CancellationToken cancellation)
+    {
+        var answers = (await AskAsync(group.Members, round.ToString(CultureInfo.InvariantCulture), cancellation)).Select(a => a.Split(' ')).ToArray();
+        if (answers.Select(a => a[1]).Distinct().Count() != 1)
+            throw new InvalidOperationException($"Round {round} gave unequal gradients: {string.Join(", ", answers.Select(a => a[1]))}.");
+        (group.Hash, group.Way) = (answers[0][1], answers[0][2]);
+        group.BytesRead = answers.Sum(a => long.Parse(a[4], CultureInfo.InvariantCulture));
+        if (round < WarmUp)
+            return;
+        group.Times.Add(answers.Max(a => double.Parse(a[0], CultureInfo.InvariantCulture)));
+        group.BusyTimes.Add(answers.Sum(a => double.Parse(a[3], CultureInfo.InvariantCulture)));
     }
 
     private static Process Start(string part)
@@ -161,5 +180,29 @@ internal static class AllReduceBenchmark
         }
 
         return best;
+    }
+
+    /// <summary>The members of one precision, and what they said.</summary>
+    private sealed class Group
+    {
+        public List<Process> Members { get; } = [];
+
+        public List<double> Times { get; } = [];
+
+        public List<double> BusyTimes { get; } = [];
+
+        public string Hash { get; set; } = "";
+
+        public string Way { get; set; } = "";
+
+        public long BytesRead { get; set; }
+
+        public double Median => Math.Round(Middle(Times), 2);
+
+        public double Best => Math.Round(Times.Min(), 2);
+
+        public double Busy => Math.Round(Middle(BusyTimes), 1);
+
+        private static double Middle(List<double> values) => values.Order().ElementAt(values.Count / 2);
     }
 }

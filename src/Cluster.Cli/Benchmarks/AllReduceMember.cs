@@ -4,14 +4,15 @@ using System.Net;
 using System.Runtime.InteropServices;
 using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Reduction;
+using Cluster.Core.Models;
 using Cluster.Silo.DataPlane;
 
 namespace Cluster.Cli.Benchmarks;
 
 /// <summary>
 /// One replica of the all-reduce benchmark: the exchange as training uses it, without a model. Enters, by lines: its part, the
-/// members' addresses, then the number of each reduction. Leaves, by lines: its address, "ready", then milliseconds, hash, way and
-/// processor milliseconds of each. Ends with its input.
+/// members' addresses, then the number of each reduction. Leaves, by lines: its address, "ready", then milliseconds, hash, way,
+/// processor milliseconds and bytes read of each. Ends with its input.
 /// </summary>
 internal static class AllReduceMember
 {
@@ -21,15 +22,15 @@ internal static class AllReduceMember
     private const ulong RunId = 1;
 
     /// <summary>The first line: what a member is told.</summary>
-    public static string Describe(int member, int members, int lanes, int floats, bool share, byte[] secret) =>
-        FormattableString.Invariant($"{member} {members} {lanes} {floats} {share} {Convert.ToHexString(secret)}");
+    public static string Describe(int member, int members, int lanes, int floats, bool share, byte[] secret, ReductionPrecision precision) =>
+        FormattableString.Invariant($"{member} {members} {lanes} {floats} {share} {Convert.ToHexString(secret)} {precision}");
 
     public static async Task RunAsync(TextReader input, TextWriter output, CancellationToken cancellation)
     {
         var part = (await input.ReadLineAsync(cancellation) ?? "").Split(' ');
         int[] numbers = [.. part.Take(4).Select(number => int.Parse(number, CultureInfo.InvariantCulture))];
         var (member, members, lanes, floats) = (numbers[0], numbers[1], numbers[2], numbers[3]);
-        var (share, secret) = (bool.Parse(part[4]), Convert.FromHexString(part[5]));
+        var (share, secret, precision) = (bool.Parse(part[4]), Convert.FromHexString(part[5]), Enum.Parse<ReductionPrecision>(part[6]));
         var hub = new ExchangeHub(IPAddress.Loopback, share);
         var board = new ExchangeBoard(RunId, share);
         await using var registration = hub.Register(board, secret);
@@ -37,9 +38,9 @@ internal static class AllReduceMember
         await output.FlushAsync(cancellation);
         var addresses = (await input.ReadLineAsync(cancellation) ?? "").Split(' ');
 
-        var slices = new SlicePlan(floats);
+        var slices = SlicePlan.Of(floats, precision);
         var buffers = board.CreateBuffers(slices, lanes);
-        var nodes = new NodeStore(new LaneTree(lanes), floats, buffers);
+        var nodes = new NodeStore(new LaneTree(lanes), floats, buffers, precision);
         var assignment = LaneAssignment.Even(lanes, members);
         nodes.BeginStep(0);
         for (var lane = assignment[member].Start; lane < assignment[member].End; lane++)
@@ -62,7 +63,7 @@ internal static class AllReduceMember
             var milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             var busy = (Environment.CpuUsage.TotalTime - used).TotalMilliseconds;
             var way = links.OfType<RemoteLink>().Select(link => link.Transport).Distinct().SingleOrDefault();
-            await output.WriteLineAsync(FormattableString.Invariant($"{milliseconds} {hash} {way} {busy}"));
+            await output.WriteLineAsync(FormattableString.Invariant($"{milliseconds} {hash} {way} {busy} {Enumerable.Range(0, members).Sum(exchange.BytesFrom)}"));
             await output.FlushAsync(cancellation);
         }
 

@@ -6,6 +6,7 @@ using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Shards;
 using Cluster.Contracts.Training;
 using Cluster.Core.Models;
+using Cluster.Core.Planning;
 using Cluster.Core.Randomness;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
@@ -31,11 +32,17 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="WaitShare">Share of the time in which training waited for tokens or for its state to be copied for the one checkpoint that is written halfway, mean over the replicas, 0–1.</param>
 /// <param name="MemoryBytesStart">Resident memory of this process after the warm-up.</param>
 /// <param name="MemoryBytesEnd">Resident memory of this process at the end.</param>
+/// <param name="ReplicaBytes">Weights, moments, gradients and activations of the largest replica, counted as they were allocated.</param>
+/// <param name="PlannedBytes">What <c>cluster plan</c> says of a replica.</param>
+/// <param name="PeakResidentBytes">The most that a process with replicas ever had in memory.</param>
+/// <param name="ProcessorMilliseconds">Of all processes with replicas, in a step.</param>
+/// <param name="WireBytesPerStep">Gradient bytes read of peers by all replicas.</param>
 /// <param name="EagerTokensPerSecond">The same steps afterwards in the eager library's own operations with autograd, in one process with as many threads in all; null unless asked for.</param>
 /// <param name="TimesEager">How many times as fast as that; null unless asked for.</param>
 public sealed record TrainBenchmarkResult(
     string Shape, string Precision, int Replicas, int Threads, bool Processes, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
-    double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd,
+    double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd, long ReplicaBytes, long PlannedBytes, long PeakResidentBytes,
+    double ProcessorMilliseconds, long WireBytesPerStep,
     double? EagerTokensPerSecond = null, double? TimesEager = null);
 
 /// <summary>Trains on synthetic tokens and times it.</summary>
@@ -48,12 +55,13 @@ internal static class TrainBenchmark
     /// <param name="processes">Whether each is a process of its own.</param>
     /// <param name="steps">To be measured.</param>
     /// <param name="besideEager">Whether the eager library is measured too.</param>
+    /// <param name="set">Fields of the recipe that differ from the shape's.</param>
     /// <param name="cancellation">Gives up.</param>
     public static async Task<TrainBenchmarkResult> RunAsync(
-        string shape, Precision precision, int replicas, int threads, bool processes, long steps, bool besideEager, CancellationToken cancellation)
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, bool besideEager, IReadOnlyList<string> set, CancellationToken cancellation)
     {
         precision = precision == Precision.Auto ? MachineCalibration.BestPrecision : precision;
-        var result = await OwnAsync(shape, precision, replicas, threads, processes, steps, cancellation);
+        var result = await OwnAsync(shape, precision, replicas, threads, processes, steps, set, cancellation);
         if (!besideEager)
             return result;
         var eager = EagerBenchmark.Run(BenchmarkShape.Get(shape), precision, replicas * threads, steps, cancellation);
@@ -61,10 +69,10 @@ internal static class TrainBenchmark
     }
 
     private static async Task<TrainBenchmarkResult> OwnAsync(
-        string shape, Precision precision, int replicas, int threads, bool processes, long steps, CancellationToken cancellation)
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, IReadOnlyList<string> set, CancellationToken cancellation)
     {
         var recipe = BenchmarkShape.Get(shape);
-        recipe = recipe with { Training = recipe.Training with { ThreadsPerReplica = threads } };
+        recipe = RecipeJson.With(recipe with { Training = recipe.Training with { ThreadsPerReplica = threads } }, set);
         recipe = recipe.Resolved(recipe.Model.Vocabulary, 0, precision);
         var peak = MachineCalibration.MeasurePeakFlops(precision, replicas, recipe.Training.ThreadsPerReplica);
         var folder = new RunFolder(Directory.CreateTempSubdirectory("cluster-bench").FullName);
@@ -82,6 +90,7 @@ internal static class TrainBenchmark
             await ReachAsync(warmUp);
             var before = await StatesAsync(warmUp);
             var memory = Environment.WorkingSet;
+            var busy = cluster.Processes.Sum(process => process.Read().Busy);
             var start = Stopwatch.GetTimestamp();
             var half = warmUp + steps / 2;
             await coordinator.ContinueAsync(half);
@@ -95,6 +104,7 @@ internal static class TrainBenchmark
             var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             var after = await StatesAsync(warmUp + steps);
             var memoryEnd = Environment.WorkingSet;
+            var used = cluster.Processes.Select(process => process.Read()).ToArray();
             while ((await checkpoints.WaitAsync()).Pending)
                 cancellation.ThrowIfCancellationRequested();
             await coordinator.EndAsync();
@@ -103,8 +113,13 @@ internal static class TrainBenchmark
             var coordination = after.Zip(before, (a, b) => a.CoordinationSeconds - b.CoordinationSeconds).Min() / seconds;
             var compute = after.Zip(before, (a, b) => a.ComputeSeconds - b.ComputeSeconds).Average() / seconds;
             var waiting = after.Zip(before, (a, b) => a.WaitSeconds - b.WaitSeconds).Average() / seconds;
+            var t = recipe.Training;
+            var planned = ReplicaMemory.Of(new ParameterLayout(recipe.Model).TotalCount, replicas, (t.Lanes - 1) / replicas + 1, new PretrainingSchedule(recipe).MicroBatchTokens, recipe.Model,
+                new MemoryOptions(t.Precision, false, t.ActivationCheckpointing, t.ReductionPrecision));
             return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, threads, processes, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
-                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd);
+                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd,
+                after.Max(state => state.AllocatedBytes), (long)planned.Total, used.Max(process => process.Peak), Math.Round((used.Sum(process => process.Busy) - busy) / steps, 1),
+                after.Zip(before, (a, b) => a.BytesRead - b.BytesRead).Sum() / steps);
 
             async Task ReachAsync(long step)
             {
@@ -132,29 +147,44 @@ internal static class TrainBenchmark
     {
         private readonly IAsyncDisposable[] _parts;
 
-        private Silos(IGrainFactory grains, IReadOnlyList<string> names, params IAsyncDisposable[] parts) => (Grains, Names, _parts) = (grains, names, parts);
+        private Silos(IGrainFactory grains, IReadOnlyList<string> names, IEnumerable<int> processes, params IAsyncDisposable[] parts) =>
+            (Grains, Names, Processes, _parts) = (grains, names, [.. processes.Select(pid => new Used(pid))], parts);
 
         public IGrainFactory Grains { get; }
 
         public IReadOnlyList<string> Names { get; }
 
+        /// <summary>Those that replicas are in.</summary>
+        public IReadOnlyList<Used> Processes { get; }
+
         public static async Task<Silos> EmbeddedAsync(CancellationToken cancellation)
         {
             var cluster = await EmbeddedCluster.StartAsync(null, cancellation);
-            return new Silos(cluster.Grains, [EmbeddedCluster.SiloName], cluster);
+            return new Silos(cluster.Grains, [EmbeddedCluster.SiloName], [Environment.ProcessId], cluster);
         }
 
         public static async Task<Silos> ProcessesAsync(string runs, int silos, CancellationToken cancellation)
         {
             var cluster = await LocalCluster.StartAsync(new LocalClusterOptions { Runs = runs, Silos = silos }, (_, _) => { }, cancellation);
             var connection = await ClusterConnection.OpenAsync(cluster.State, cancellation);
-            return new Silos(connection.Grains, [.. cluster.State.Silos.Select(silo => silo.Name)], connection, cluster);
+            return new Silos(connection.Grains, [.. cluster.State.Silos.Select(silo => silo.Name)], cluster.State.Silos.Select(silo => silo.Process.Pid), connection, cluster);
         }
 
         public async ValueTask DisposeAsync()
         {
             foreach (var part in _parts)
                 await part.DisposeAsync();
+        }
+    }
+
+    /// <summary>What a process has used.</summary>
+    private sealed record Used(int Pid)
+    {
+        /// <summary>Milliseconds of processor time, and the most bytes that were resident.</summary>
+        public (double Busy, long Peak) Read()
+        {
+            using var process = Process.GetProcessById(Pid);
+            return (process.TotalProcessorTime.TotalMilliseconds, process.PeakWorkingSet64);
         }
     }
 

@@ -19,6 +19,8 @@ public static class BenchVerbs
     public static Command Create(CliEnvironment environment) => new("bench", "Measure this machine.")
     {
         Train(environment),
+        TrainOptions(environment),
+        Reduction(environment),
         MetricsCost(environment),
         Tokenizer(environment),
         Corpus(environment),
@@ -41,8 +43,9 @@ public static class BenchVerbs
         var processes = new Option<bool>("--processes") { Description = "A silo process for each replica." };
         var steps = new Option<long>("--steps") { Description = "Steps to time.", HelpName = "N", DefaultValueFactory = _ => 20 };
         var eager = new Option<bool>("--beside-eager") { Description = "Time the same steps in the tensor library's own eager operations too." };
+        var set = Options.Set();
         var json = Options.Json();
-        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, threads, processes, steps, eager, json };
+        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, threads, processes, steps, eager, set, json };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--replicas", parsed.GetValue(replicas), 1, 256);
@@ -50,7 +53,94 @@ public static class BenchVerbs
             Options.Check("--steps", parsed.GetValue(steps), 2, 90_000);
             Print(environment, parsed.GetValue(json), await TrainBenchmark.RunAsync(
                 parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(threads), parsed.GetValue(processes),
-                parsed.GetValue(steps), parsed.GetValue(eager), environment.Interrupts.Listen()));
+                parsed.GetValue(steps), parsed.GetValue(eager), parsed.GetValue(set)!, environment.Interrupts.Listen()));
+        });
+        return command;
+    }
+
+    private static Command TrainOptions(CliEnvironment environment)
+    {
+        Option<string> shape = Shape();
+        var precision = new Option<Precision>("--precision") { Description = "bf16, fp32, or auto for what this machine is best at.", DefaultValueFactory = _ => Precision.Auto };
+        var replicas = new Option<int>("--replicas") { Description = "Replicas, a silo process for each.", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var threads = new Option<int>("--threads") { Description = "Threads of each replica.", HelpName = "T", DefaultValueFactory = _ => 1 };
+        var steps = new Option<long>("--steps") { Description = "Steps to time for each option.", HelpName = "N", DefaultValueFactory = _ => 8 };
+        var json = Options.Json();
+        var command = new Command("train-options", "Memory of a replica, time of a step and bytes on the wire with each option of the recipe that trades them.")
+        {
+            shape, precision, replicas, threads, steps, json,
+        };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--replicas", parsed.GetValue(replicas), 1, 64);
+            Options.Check("--threads", parsed.GetValue(threads), 1, 256);
+            Options.Check("--steps", parsed.GetValue(steps), 2, 90_000);
+            var result = await TrainOptionsBenchmark.RunAsync(parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas),
+                parsed.GetValue(threads), parsed.GetValue(steps), environment.Error.WriteLine, environment.Interrupts.Listen());
+            if (parsed.GetValue(json))
+            {
+                environment.Output.WriteLine(RunJson.Document(result));
+                return;
+            }
+
+            Tables.Pairs(environment.Console(),
+            [
+                ("shape", result.Shape), ("precision", result.Precision), ("replicas", $"{result.Replicas}, each a process of {result.Threads} thread(s)"), ("steps", Figures.Whole(result.Steps)),
+            ]);
+            environment.Output.WriteLine();
+            Tables.Columns(
+                environment.Console(),
+                ["option", ">memory of a replica, MB", ">planned", ">resident at most", ">tokens a step", ">step, ms", ">of processor", ">on the wire, MB a step"],
+                result.Options.Select(row => (string[])
+                [
+                    row.Option, Megabytes(row.ReplicaBytes), Megabytes(row.PlannedBytes), Megabytes(row.PeakResidentBytes), Figures.Whole(row.TokensPerStep),
+                    Figures.Number(row.StepMilliseconds, 0), Figures.Number(row.ProcessorMilliseconds, 0), Megabytes(row.WireBytesPerStep),
+                ]));
+        });
+        return command;
+
+        static string Megabytes(long bytes) => Figures.Number(bytes / 1e6, 1);
+    }
+
+    private static Command Reduction(CliEnvironment environment)
+    {
+        var steps = new Option<int>("--steps") { Description = "Steps of each run.", HelpName = "N", DefaultValueFactory = _ => 400 };
+        var seeds = new Option<int>("--seeds") { Description = "Seeds, each with a run in fp32, one in bf16, and one in fp32 along another tree.", HelpName = "N", DefaultValueFactory = _ => 3 };
+        var json = Options.Json();
+        var command = new Command("reduction", "A small model trained with gradients reduced in fp32 and in bf16: what it does to the loss, and the bytes.") { steps, seeds, json };
+        command.SetAction(async (parsed, _) =>
+        {
+            Options.Check("--steps", parsed.GetValue(steps), 10, 1_000_000);
+            Options.Check("--seeds", parsed.GetValue(seeds), 1, 100);
+            var folder = Directory.CreateTempSubdirectory("cluster-reduction-").FullName;
+            try
+            {
+                var result = await new ReductionBenchmark(folder, environment.Error.WriteLine).RunAsync(parsed.GetValue(steps), parsed.GetValue(seeds), environment.Interrupts.Listen());
+                if (parsed.GetValue(json))
+                {
+                    environment.Output.WriteLine(RunJson.Document(result));
+                    return;
+                }
+
+                Tables.Pairs(environment.Console(),
+                [
+                    ("parameters", Figures.Whole(result.Parameters)), ("steps", Figures.Whole(result.Steps)), ("replicas", Figures.Whole(result.Replicas)), ("lanes", Figures.Whole(result.Lanes)),
+                    ("bytes, bf16 / fp32", Figures.Number(result.BytesRatio, 4)), ("bits per byte, bf16 - fp32, mean", Figures.Number(result.Difference, 5)),
+                    ("the same without signs", Figures.Number(result.MeanDistance, 5)), ("fp32 along another tree, without signs", Figures.Number(result.OtherTreeDistance, 5)),
+                ]);
+                environment.Output.WriteLine();
+                Tables.Columns(
+                    environment.Console(), [">seed", "reduction", ">validation, bits per byte", ">loss", ">training loss", ">exchanged, MB", "weights"],
+                    result.Runs.Select(run => (string[])
+                    [
+                        $"{run.Seed}", run.Reduction, Figures.Number(run.ValidationBitsPerByte, 4), Figures.Number(run.ValidationLoss, 4), Figures.Number(run.TrainLoss, 4),
+                        Figures.Number(run.ExchangedBytes / 1e6, 1), run.WeightsSha256[..12],
+                    ]));
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
         });
         return command;
     }

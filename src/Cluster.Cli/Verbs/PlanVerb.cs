@@ -33,7 +33,8 @@ public static class PlanVerb
         var memory = Text("--memory", "B", "Bytes of a device's memory, such as 80G.", null);
         var precision = new Option<Precision>("--precision") { Description = "bf16 or fp32.", DefaultValueFactory = _ => Precision.Bf16 };
         var shard = new Option<bool>("--shard-optimizer") { Description = "Each replica keeps the moments of its slice and of one more." };
-        var checkpointed = new Option<bool>("--checkpoint-activations") { Description = "Activations are computed again in the backward pass." };
+        var checkpointed = new Option<bool>("--checkpoint-activations") { Description = "Activations are computed again in the backward pass; the recipe says it too." };
+        var reduction = new Option<ReductionPrecision?>("--reduction-precision") { Description = "Tree nodes in fp32 or bf16; the recipe's, or fp32, if not given." };
         var recovery = Number("--recovery", "S", "Seconds from a failure until the others have caught up.", 5);
         var replacement = Number("--replacement", "S", "Seconds that a device is gone for.", 600);
         var copy = Number("--copy", "S", "Seconds for which all wait while one that returns copies the state.", 10);
@@ -42,7 +43,7 @@ public static class PlanVerb
         var json = Options.Json();
         var command = new Command("plan", "From parameters, tokens and devices to days, memory, cost, failures and goodput.")
         {
-            recipe, depth, set, parameters, tokens, devices, flops, utilization, batch, microBatch, bandwidth, mtbf, price, memory, precision, shard, checkpointed,
+            recipe, depth, set, parameters, tokens, devices, flops, utilization, batch, microBatch, bandwidth, mtbf, price, memory, precision, shard, checkpointed, reduction,
             recovery, replacement, copy, checkpoint, restart, json,
         };
         command.SetAction(parsed =>
@@ -66,9 +67,10 @@ public static class PlanVerb
                 PeakFlops = peak ?? MachineCalibration.MeasurePeakFlops(fp, 1, 1),
                 Utilization = parsed.GetValue(utilization),
                 FlopsPerToken = report?.FlopsPerToken,
-                Shape = report is null ? null : (report.Shape.Layers, report.Shape.Width),
+                Shape = report?.Shape,
                 BatchTokens = Value(batch) ?? (double?)schedule?.TokensUntil(chosen!.Training.Steps) / chosen?.Training.Steps ?? 4e6,
-                MicroBatchTokens = Value(microBatch) ?? schedule?.MicroBatchTokens ?? 2_048,
+                MicroBatchTokens = Value(microBatch) is { } tokensOfOne ? (int)Math.Min(tokensOfOne, int.MaxValue) : schedule?.MicroBatchTokens ?? 2_048,
+                Lanes = chosen?.Training.Lanes,
                 Bandwidth = Value(bandwidth) ?? 0,
                 DeviceMtbfHours = parsed.GetValue(mtbf),
                 RecoverySeconds = parsed.GetValue(recovery),
@@ -78,7 +80,9 @@ public static class PlanVerb
                 RestartSeconds = parsed.GetValue(restart),
                 PricePerHour = parsed.GetValue(price),
                 DeviceBytes = Value(memory) ?? 0,
-                Memory = new MemoryOptions(fp, parsed.GetValue(shard), parsed.GetValue(checkpointed)),
+                Memory = new MemoryOptions(fp, parsed.GetValue(shard),
+                    parsed.GetValue(checkpointed) ? ActivationCheckpointing.Block : chosen?.Training.ActivationCheckpointing ?? ActivationCheckpointing.None,
+                    parsed.GetValue(reduction) ?? chosen?.Training.ReductionPrecision ?? ReductionPrecision.Fp32),
             });
             if (peak is null)
                 environment.Error.WriteLine("note: --flops is this machine's matrix peak on one thread, measured just now.");
@@ -115,7 +119,7 @@ public static class PlanVerb
                     : "")),
             ("memory", $"{Figures.Bytes((long)memory.Total)} per replica: weights {Figures.Bytes((long)memory.Weights)}, gradient {Figures.Bytes((long)memory.Gradient)}, "
                 + $"moments {Figures.Bytes((long)memory.Moments)}, activations {Figures.Bytes((long)memory.Activations)}"
-                + (memory == plan.MemoryReplicated ? "" : $" ({Figures.Bytes((long)plan.MemoryReplicated.Total)} without the options)")),
+                + (memory == plan.MemoryPlain ? "" : $" ({Figures.Bytes((long)plan.MemoryPlain.Total)} without the options)")),
         };
         if (plan.Cost > 0)
             rows.Add(("cost", FormattableString.Invariant($"{plan.Cost:#,0.##}")));

@@ -38,7 +38,7 @@ internal enum FrameKind : ushort
 
 /// <summary>
 /// The fixed head of every frame, little-endian, 96 bytes: magic u32, version u16, kind u16, run u64, term i64, generation i64,
-/// step i64, request i64, slice i32, length i32 (floats of the payload), payload hash u64 (XxHash128's lower half), place of
+/// step i64, request i64, slice i32, length i32 (words of the payload, 32 bits each: an fp32, or two bf16), payload hash u64 (XxHash128's lower half), place of
 /// the frame among those of its direction i64, and 24 bytes of a keyed hash over all before (<see cref="Session"/>).
 /// </summary>
 internal readonly record struct Frame(FrameKind Kind, ExchangeKey Key, long Request, int Slice, int Length, ulong PayloadHash)
@@ -51,7 +51,7 @@ internal readonly record struct Frame(FrameKind Kind, ExchangeKey Key, long Requ
     /// <summary>Bytes of the seal.</summary>
     public const int Seal = 24;
 
-    /// <summary>Floats of the largest payload: 1 GiB.</summary>
+    /// <summary>Words of the largest payload: 1 GiB.</summary>
     public const int MaxLength = 1 << 28;
 
     private const uint Magic = 0x4C58_4743; // "CGXL"

@@ -22,20 +22,19 @@ public sealed class GradientExchange
 
     private readonly ExchangeBoard _board;
     private readonly SlicePlan _slices;
-    private readonly SliceSums _sums;
     private readonly Slot[] _slots = new Slot[Ahead];
     private readonly Action<StepPhase>? _reached;
+    private SliceSums? _sums;
     private Division? _division;
 
     /// <param name="board">Where this replica publishes.</param>
-    /// <param name="slices">The cut of the gradient.</param>
+    /// <param name="slices">The cut of the gradient, of its words as the node store keeps them.</param>
     /// <param name="reached">Told when half of the own slices are added up, and when half of the others are there.</param>
     public GradientExchange(ExchangeBoard board, SlicePlan slices, Action<StepPhase>? reached = null)
     {
         _board = board;
         _reached = reached;
         _slices = slices;
-        _sums = new SliceSums(slices);
     }
 
     /// <summary>Bytes that the last reduction read of a member; 0 of this replica itself.</summary>
@@ -48,16 +47,19 @@ public sealed class GradientExchange
     /// <param name="member">This replica's place.</param>
     /// <param name="links">A link per member; the own one is not used and may be null.</param>
     /// <param name="nodes">The own nodes, complete for the own lanes.</param>
-    /// <param name="reduced">Receives the sum over all lanes. When this ends, however it ends, nothing writes to it any more.</param>
+    /// <param name="reduced">Receives the sum over all lanes, in the nodes' format. When this ends, however it ends, nothing writes to it any more.</param>
     /// <param name="cancellation">Ends waiting when the generation is over.</param>
     /// <exception cref="PeerLostException">A peer failed, or has gone past the key while its part was used.</exception>
     public async Task<ReducedGradient> ReduceAsync(
         ExchangeKey key, LaneAssignment assignment, int member, IReadOnlyList<IPeerLink?> links, NodeStore nodes, Memory<float> reduced,
         CancellationToken cancellation)
     {
+        if (nodes.Words != _slices.Length)
+            throw new ArgumentException($"Nodes of {nodes.Words} words were given where {_slices.Length} are cut into slices.", nameof(nodes));
+        _sums ??= new SliceSums(_slices, nodes.Precision);
         if (_division is null || !_division.IsFor(assignment, member))
         {
-            _division = new Division(nodes.Tree, assignment, member, _slices);
+            _division = new Division(nodes, assignment, member, _slices);
             foreach (ref var slot in _slots.AsSpan())
                 slot = new Slot(_division, _slices.SliceLength);
         }
@@ -126,9 +128,9 @@ public sealed class GradientExchange
         var source = slot.Operands[0];
         var (start, length) = _slices[slice];
         if (source.Span.Overlaps(reduced.Span.Slice(start, length)))
-            _sums.Take(slice, reduced.Span, slot.Hash ?? GradientHash.OfSlice(source.Span));
+            _sums!.Take(slice, reduced.Span, slot.Hash ?? GradientHash.OfSlice(source.Span));
         else
-            _sums.Copy(slice, source.Span, reduced.Span);
+            _sums!.Copy(slice, source.Span, reduced.Span);
     }
 
     /// <summary>What follows from an assignment; the same in every step of a generation.</summary>
@@ -138,15 +140,15 @@ public sealed class GradientExchange
         private readonly int _member;
         private readonly int _first;
 
-        public Division(LaneTree tree, LaneAssignment assignment, int member, SlicePlan slices)
+        public Division(NodeStore nodes, LaneAssignment assignment, int member, SlicePlan slices)
         {
             (_assignment, _member) = (assignment, member);
-            var layout = assignment.Ranges.Select(tree.MaximalNodes).ToArray();
+            var layout = assignment.Ranges.Select(nodes.Tree.MaximalNodes).ToArray();
             OwnNodes = layout[member];
             Counts = [.. layout.Select(n => n.Count)];
             Places = [.. Enumerable.Range(0, layout.Length).Select(m => Counts.Take(m).Sum())];
             Operands = Counts.Sum();
-            Fold = new BlockFold(Operands, tree.Fold([.. layout.SelectMany(n => n)]));
+            Fold = new BlockFold(Operands, nodes.Tree.Fold([.. layout.SelectMany(n => n)]), nodes.Precision);
             (_first, Owned) = slices.OwnedBy(member, Members);
             var own = Floats(member, slices);
             BytesFrom = [.. Counts.Select((count, m) => m == member ? 0 : sizeof(float) * (own * count + Floats(m, slices)))];

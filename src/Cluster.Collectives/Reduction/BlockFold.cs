@@ -1,3 +1,4 @@
+using Cluster.Core.Models;
 using Cluster.Core.Numerics;
 
 namespace Cluster.Collectives.Reduction;
@@ -5,24 +6,26 @@ namespace Cluster.Collectives.Reduction;
 /// <summary>
 /// A fold's additions as a program over blocks that stay in the first-level cache. Operands are only read; sums in between lie in
 /// a few blocks of the program's own, and the last one goes to the destination.
-/// Enters: operands of equal length. Leaves: their sum in the tree's order. Does not know who holds the operands. Not thread-safe.
+/// Enters: operands of equal length, words of one format. Leaves: their sum in the tree's order. Does not know who holds the operands. Not thread-safe.
 /// </summary>
 internal sealed class BlockFold
 {
-    /// <summary>Numbers that are added up at once; a block of the norm too.</summary>
+    /// <summary>Words that are added up at once: a block of the norm too, or two of numbers in bf16.</summary>
     public const int Block = BlockNorm.Block;
 
     private const int Destination = -1;
     private readonly int _operands;
+    private readonly ReductionPrecision _precision;
     private readonly Step[] _steps;
     private readonly Memory<float>[] _between;
 
     /// <param name="operands">Number of operands, at least 1.</param>
     /// <param name="additions">What <see cref="LaneTree.Fold"/> gives for them.</param>
-    public BlockFold(int operands, IReadOnlyList<Addition> additions)
+    /// <param name="precision">How they are stored; so are sums in between.</param>
+    public BlockFold(int operands, IReadOnlyList<Addition> additions, ReductionPrecision precision)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(additions.Count, operands - 1);
-        _operands = operands;
+        (_operands, _precision) = (operands, precision);
         _steps = new Step[additions.Count];
         var places = Enumerable.Range(0, operands).ToArray();
         var free = new Stack<int>();
@@ -45,7 +48,7 @@ internal sealed class BlockFold
     /// <summary>Adds up one block; a single operand is copied.</summary>
     /// <param name="operands">The operands, each longer than <paramref name="start"/>.</param>
     /// <param name="start">Where the block starts in each.</param>
-    /// <param name="destination">At most <see cref="Block"/> numbers; overlaps no operand.</param>
+    /// <param name="destination">At most <see cref="Block"/> words; overlaps no operand.</param>
     public void Run(ReadOnlySpan<ReadOnlyMemory<float>> operands, int start, Span<float> destination)
     {
         if (_steps.Length == 0)
@@ -57,7 +60,7 @@ internal sealed class BlockFold
         foreach (var step in _steps)
         {
             var target = step.Target == Destination ? destination : Between(step.Target, destination.Length);
-            ElementwiseSum.Add(Source(operands, step.Left, start, target.Length), Source(operands, step.Right, start, target.Length), target);
+            _precision.Add(Source(operands, step.Left, start, target.Length), Source(operands, step.Right, start, target.Length), target);
         }
     }
 

@@ -1,4 +1,5 @@
 using Cluster.Collectives.Memory;
+using Cluster.Core.Models;
 
 namespace Cluster.Collectives.Reduction;
 
@@ -7,32 +8,46 @@ namespace Cluster.Collectives.Reduction;
 /// in any order; a node is added to its sibling as soon as both are held, like the carries of a binary counter, so that lanes
 /// computed in order need about log2(lanes) + 1 buffers. What is held survives a change of generation (determinism.md, rule 14).
 /// Not thread-safe. Before nodes change that were published to peers, the exchange's board must have advanced
-/// (<see cref="Exchange.ExchangeBoard.Advance"/>). It knows nothing of members, steps' contents or the wire.
+/// (<see cref="Exchange.ExchangeBoard.Advance"/>). In bf16 a lane is computed in a buffer of fp32 that is this store's own, and rounded into its
+/// node's; nodes are added in the nodes' format (<see cref="NodeFormat"/>). It knows nothing of members, steps' contents or the wire.
 /// </summary>
 public sealed class NodeStore
 {
     private readonly Node[] _nodes;
     private readonly IBufferSource _buffers;
     private readonly Stack<Memory<float>> _free = new();
+    private readonly Stack<Memory<float>> _freeLanes = new();
+    private readonly Memory<float> _rounded;
     private readonly Dictionary<int, Memory<float>> _begun = new();
 
     /// <param name="tree">The tree over the run's lanes.</param>
-    /// <param name="length">Floats in a gradient, at least 1.</param>
-    /// <param name="buffers">Where gradients of that length lie; memory of this process alone if not given.</param>
-    public NodeStore(LaneTree tree, int length, IBufferSource? buffers = null)
+    /// <param name="length">Numbers in a gradient, at least 1.</param>
+    /// <param name="buffers">Where nodes lie, buffers of <see cref="Words"/>; memory of this process alone if not given.</param>
+    /// <param name="precision">How they are stored.</param>
+    public NodeStore(LaneTree tree, int length, IBufferSource? buffers = null, ReductionPrecision precision = ReductionPrecision.Fp32)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         Tree = tree;
-        Length = length;
+        (Length, Words, Precision) = (length, precision.WordsOf(length), precision);
         _nodes = new Node[tree.Lanes];
-        _buffers = buffers ?? new PrivateBuffers(length);
+        _buffers = buffers ?? new PrivateBuffers(Words);
+        _rounded = precision == ReductionPrecision.Bf16 ? PinnedBuffer.Allocate(BlockFold.Block) : default;
     }
 
     /// <summary>The tree over the run's lanes.</summary>
     public LaneTree Tree { get; }
 
-    /// <summary>Floats in a gradient.</summary>
+    /// <summary>Numbers in a gradient.</summary>
     public int Length { get; }
+
+    /// <summary>Words of 32 bits in a node.</summary>
+    public int Words { get; }
+
+    /// <summary>How nodes are stored.</summary>
+    public ReductionPrecision Precision { get; }
+
+    /// <summary>Bytes of all buffers that were ever needed at once: nodes, and lanes where those have their own.</summary>
+    public long AllocatedBytes { get; private set; }
 
     /// <summary>The step whose lanes are held; -1 before the first.</summary>
     public long Step { get; private set; } = -1;
@@ -67,7 +82,7 @@ public sealed class NodeStore
     {
         if (Holds(lane) || _begun.ContainsKey(lane))
             throw new InvalidOperationException($"Lane {lane} of step {Step} is already computed or begun.");
-        var buffer = Rent();
+        var buffer = Precision == ReductionPrecision.Bf16 ? RentLane() : Rent();
         _begun.Add(lane, buffer);
         return buffer.Span;
     }
@@ -78,15 +93,15 @@ public sealed class NodeStore
         if (!_begun.Remove(lane, out var buffer))
             throw new InvalidOperationException($"Lane {lane} of step {Step} was not begun.");
         var range = new LaneRange(lane, 1);
-        while (Tree.Sibling(range) is { } sibling && _nodes[sibling.Start].Count == sibling.Count)
+        if (Precision == ReductionPrecision.Bf16)
+            (range, buffer) = Round(range, buffer);
+        while (TakeSibling(range, out var sibling, out var other))
         {
-            var other = _nodes[sibling.Start].Buffer;
-            _nodes[sibling.Start] = default;
             var (left, right) = sibling.Start < range.Start ? (other, buffer) : (buffer, other);
-            ElementwiseSum.Add(left.Span, right.Span, left.Span);
+            Precision.Add(left.Span, right.Span, left.Span);
             Return(right);
             buffer = left;
-            range = new LaneRange(Math.Min(range.Start, sibling.Start), range.Count + sibling.Count);
+            range = Parent(range, sibling);
         }
 
         _nodes[range.Start] = new Node(range.Count, buffer);
@@ -96,7 +111,22 @@ public sealed class NodeStore
     public void AbandonLane(int lane)
     {
         if (_begun.Remove(lane, out var buffer))
-            Return(buffer);
+            ReturnBegun(buffer);
+    }
+
+    /// <summary>
+    /// A reduced gradient as numbers in fp32: itself, or widened into a buffer for lanes, of which none is computed between two steps. Valid until the
+    /// next <see cref="BeginLane"/>.
+    /// </summary>
+    /// <param name="reduced">In the nodes' format.</param>
+    public ReadOnlySpan<float> Numbers(ReadOnlySpan<float> reduced)
+    {
+        if (Precision != ReductionPrecision.Bf16)
+            return reduced;
+        var numbers = RentLane();
+        PackedBf16.Widen(reduced, numbers.Span);
+        ReturnBegun(numbers);
+        return numbers.Span;
     }
 
     /// <summary>Whether the lane's gradient is held, alone or inside a larger node.</summary>
@@ -128,7 +158,7 @@ public sealed class NodeStore
         }
     }
 
-    /// <summary>The gradient of a node that is held as such.</summary>
+    /// <summary>The words of a node that is held as such.</summary>
     /// <exception cref="InvalidOperationException">The node is not held, or only inside a larger one.</exception>
     public ReadOnlyMemory<float> this[LaneRange node] => Tree.IsNode(node) && _nodes[node.Start].Count == node.Count
         ? _nodes[node.Start].Buffer
@@ -144,20 +174,67 @@ public sealed class NodeStore
         }
 
         foreach (var buffer in _begun.Values)
-            Return(buffer);
+            ReturnBegun(buffer);
         _begun.Clear();
     }
 
-    private Memory<float> Rent()
+    /// <summary>
+    /// Rounds a lane: into a node of its own, or, where its sibling is held, block by block into that one's sum, which needs no buffer more.
+    /// </summary>
+    private (LaneRange Range, Memory<float> Buffer) Round(LaneRange lane, Memory<float> numbers)
     {
-        PeakBuffers = Math.Max(PeakBuffers, ++BuffersInUse);
-        return _free.TryPop(out var buffer) ? buffer : _buffers.Allocate();
+        var there = TakeSibling(lane, out var sibling, out var buffer);
+        if (!there)
+            buffer = Rent();
+        for (var start = 0; start < Words; start += _rounded.Length)
+        {
+            var words = buffer.Span.Slice(start, Math.Min(_rounded.Length, Words - start));
+            var block = numbers.Span.Slice(2 * start, Math.Min(2 * words.Length, Length - 2 * start));
+            PackedBf16.Round(block, there ? _rounded.Span[..words.Length] : words);
+            if (there)
+                PackedBf16.Add(words, _rounded.Span[..words.Length], words);
+        }
+
+        ReturnBegun(numbers);
+        return (there ? Parent(lane, sibling) : lane, buffer);
     }
 
-    private void Return(Memory<float> buffer)
+    private static LaneRange Parent(LaneRange one, LaneRange other) => new(Math.Min(one.Start, other.Start), one.Count + other.Count);
+
+    /// <summary>Takes the node that a complete one is to be added to, if it is held.</summary>
+    private bool TakeSibling(LaneRange range, out LaneRange sibling, out Memory<float> buffer)
+    {
+        (sibling, buffer) = (default, default);
+        if (Tree.Sibling(range) is not { } other || _nodes[other.Start].Count != other.Count)
+            return false;
+        (sibling, buffer) = (other, _nodes[other.Start].Buffer);
+        _nodes[other.Start] = default;
+        return true;
+    }
+
+    private Memory<float> Rent() => Rent(_free);
+
+    /// <summary>A buffer of fp32 beside the nodes, which peers never read.</summary>
+    private Memory<float> RentLane() => Rent(_freeLanes);
+
+    private Memory<float> Rent(Stack<Memory<float>> free)
+    {
+        PeakBuffers = Math.Max(PeakBuffers, ++BuffersInUse);
+        if (free.TryPop(out var buffer))
+            return buffer;
+        buffer = free == _free ? _buffers.Allocate() : PinnedBuffer.Allocate(Length);
+        AllocatedBytes += (long)buffer.Length * sizeof(float);
+        return buffer;
+    }
+
+    private void Return(Memory<float> buffer) => Return(buffer, _free);
+
+    private void ReturnBegun(Memory<float> buffer) => Return(buffer, Precision == ReductionPrecision.Bf16 ? _freeLanes : _free);
+
+    private void Return(Memory<float> buffer, Stack<Memory<float>> free)
     {
         BuffersInUse--;
-        _free.Push(buffer);
+        free.Push(buffer);
     }
 
     /// <summary>A node at its first lane; no lanes where nothing is held.</summary>

@@ -1,10 +1,12 @@
+using Cluster.Core.Models;
 using Cluster.Core.Numerics;
 
 namespace Cluster.Collectives.Reduction;
 
 /// <summary>
 /// The cut of a flat vector into slices on fixed bounds. The bounds depend on the vector's length and the recipe's slice length
-/// only, never on the number of replicas; only the slices' owners do (determinism.md, rule 5).
+/// only, never on the number of replicas; only the slices' owners do (determinism.md, rule 5). Of a gradient that is reduced in bf16 the
+/// vector is that of its words (<see cref="PackedBf16"/>), so that its slices are as many bytes and half as many.
 /// </summary>
 public sealed record SlicePlan
 {
@@ -27,6 +29,12 @@ public sealed record SlicePlan
         Length = length;
         SliceLength = sliceLength;
     }
+
+    /// <summary>The cut of a gradient's words.</summary>
+    /// <param name="numbers">In the gradient, at least 1.</param>
+    /// <param name="precision">How nodes are stored.</param>
+    /// <param name="sliceLength">As above.</param>
+    public static SlicePlan Of(int numbers, ReductionPrecision precision, int sliceLength = DefaultSliceLength) => new(precision.WordsOf(numbers), sliceLength);
 
     /// <summary>Floats in the vector.</summary>
     public int Length { get; }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Cluster.Core.Models;
 using Cluster.Core.Numerics;
 
 namespace Cluster.Collectives.Reduction;
@@ -11,10 +12,15 @@ namespace Cluster.Collectives.Reduction;
 /// replica holds, here or as it arrived, so that unequal bits show in READY.
 /// Enters: slices. Leaves: the gradient's hash and norm. Does not know keys or peers. Not thread-safe.
 /// </summary>
-internal sealed class SliceSums(SlicePlan slices)
+/// <param name="slices">The cut of the gradient's words.</param>
+/// <param name="precision">How the numbers lie in them.</param>
+internal sealed class SliceSums(SlicePlan slices, ReductionPrecision precision)
 {
+    /// <summary>Words that a block of the norm lies in.</summary>
+    private readonly int _normBlock = precision.WordsOf(BlockNorm.Block);
     private readonly byte[] _hashes = new byte[slices.Count * GradientHash.Size];
-    private readonly double[] _squares = new double[(slices.Length - 1) / BlockNorm.Block + 1];
+    private readonly double[] _squares = new double[(slices.Length - 1) / precision.WordsOf(BlockNorm.Block) + 1];
+    private readonly float[] _wide = precision == ReductionPrecision.Bf16 ? new float[BlockNorm.Block] : [];
     private readonly XxHash128 _hash = new();
 
     /// <summary>Adds a slice's operands up.</summary>
@@ -66,7 +72,21 @@ internal sealed class SliceSums(SlicePlan slices)
         Square(start, block);
     }
 
-    private void Square(int start, ReadOnlySpan<float> block) => _squares[start / BlockNorm.Block] = BlockNorm.Squares(block);
+    private void Square(int start, ReadOnlySpan<float> block)
+    {
+        for (var i = 0; i < block.Length; i += _normBlock)
+        {
+            var words = block.Slice(i, Math.Min(_normBlock, block.Length - i));
+            _squares[(start + i) / _normBlock] = BlockNorm.Squares(precision == ReductionPrecision.Bf16 ? Widened(words) : words);
+        }
+    }
+
+    private ReadOnlySpan<float> Widened(ReadOnlySpan<float> words)
+    {
+        var numbers = _wide.AsSpan(0, 2 * words.Length);
+        PackedBf16.Widen(words, numbers);
+        return numbers;
+    }
 
     private UInt128 End(int slice)
     {

@@ -227,11 +227,13 @@ public sealed record CoordinatorProgress(
 /// <param name="CoordinationSeconds">Time from its READY messages to the COMMITs that answered them.</param>
 /// <param name="ComputeSeconds">Time in lane gradients and optimizer steps.</param>
 /// <param name="WaitSeconds">Time in which training waited for tokens, or for its state to be read: copied for a checkpoint, validated.</param>
+/// <param name="BytesRead">Gradient bytes read from peers since it started.</param>
+/// <param name="AllocatedBytes">Of weights, moments, gradients and activations.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReplicaState(
     [property: Id(0)] long Steps, [property: Id(1)] string WeightsSha256, [property: Id(2)] long LanesComputed,
     [property: Id(3)] double CoordinationSeconds, [property: Id(4)] double ComputeSeconds,
-    [property: Id(5)] double WaitSeconds);
+    [property: Id(5)] double WaitSeconds, [property: Id(6)] long BytesRead = 0, [property: Id(7)] long AllocatedBytes = 0);
 
 /// <summary>Sums over some lanes' validation tokens.</summary>
 /// <param name="Steps">Steps applied by the state that was evaluated.</param>

@@ -27,20 +27,20 @@ public sealed record PlanRequest
     /// <summary>FLOPs of a token, forward and backward; 6 · N if not given (Kaplan et al. 2020; Hoffmann et al. 2022, appendix F).</summary>
     public double? FlopsPerToken { get; init; }
 
-    /// <summary>Blocks and width; those of a model of that size with width 128 times the layers (GPT-3's shape) if not given.</summary>
-    public (int Layers, int Width)? Shape { get; init; }
+    /// <summary>The model's shape; that of GPT-3's kind and of that size, with a width of 128 times the layers, if not given.</summary>
+    public ModelShape? Shape { get; init; }
 
     /// <summary>Tokens of a step over all replicas.</summary>
     public required double BatchTokens { get; init; }
 
     /// <summary>Tokens of a micro-batch.</summary>
-    public required double MicroBatchTokens { get; init; }
+    public required int MicroBatchTokens { get; init; }
+
+    /// <summary>Lanes of a step; one for each device if not given.</summary>
+    public int? Lanes { get; init; }
 
     /// <summary>Bytes per second of one device, each way, to its peers; 0 leaves the exchange out.</summary>
     public double Bandwidth { get; init; }
-
-    /// <summary>Bytes of a gradient value on the wire.</summary>
-    public double WireBytes { get; init; } = 4;
 
     /// <summary>Mean hours between failures of one device; 0 for none.</summary>
     public double DeviceMtbfHours { get; init; }
@@ -85,7 +85,7 @@ public sealed record PlanRequest
 /// <param name="CheckpointIntervalDalySeconds">The same, of higher order.</param>
 /// <param name="CheckpointGoodput">Of a run that falls back to its last checkpoint at every failure, at Daly's interval; null likewise.</param>
 /// <param name="Memory">Of a replica.</param>
-/// <param name="MemoryReplicated">The same without sharding or checkpointed activations.</param>
+/// <param name="MemoryPlain">The same without sharding, checkpointed activations or nodes in bf16.</param>
 /// <param name="Fits">Whether a replica has room on a device; null where its memory is not known.</param>
 /// <param name="TokensPerParameter">About 20 is compute-optimal (Hoffmann et al. 2022, table 3).</param>
 /// <param name="Layers">Assumed or given.</param>
@@ -94,7 +94,7 @@ public sealed record PlanRequest
 public sealed record TrainingPlan(
     double Flops, double Steps, double StepSeconds, double ExchangeShare, double IdealDays, double Days, double Goodput, double Cost, double Failures,
     double? SystemMtbfHours, double? CheckpointIntervalYoungSeconds, double? CheckpointIntervalDalySeconds, double? CheckpointGoodput, ReplicaMemory Memory,
-    ReplicaMemory MemoryReplicated, bool? Fits, double TokensPerParameter, int Layers, int Width, int IdleDevices)
+    ReplicaMemory MemoryPlain, bool? Fits, double TokensPerParameter, int Layers, int Width, int IdleDevices)
 {
     private const double Day = 86_400, Hour = 3_600;
 
@@ -106,10 +106,11 @@ public sealed record TrainingPlan(
         var flops = (request.FlopsPerToken ?? 6 * request.Parameters) * request.Tokens;
         var steps = Math.Ceiling(request.Tokens / request.BatchTokens);
         // One more forward pass, a third of forward and backward together (Narayanan et al. 2021, section 5.1: 8TP / nX).
-        var again = request.Memory.CheckpointActivations ? 4.0 / 3 : 1;
+        var again = request.Memory.Checkpointing == ActivationCheckpointing.Block ? 4.0 / 3 : 1;
         var busy = BusyDevices(request.Devices, request.BatchTokens, request.MicroBatchTokens);
         var compute = ComputeSeconds(flops * again, busy, request.PeakFlops, request.Utilization);
-        var exchange = request.Bandwidth > 0 ? ExchangeSeconds(request.Parameters * request.WireBytes, busy, request.Bandwidth) * steps : 0;
+        var wire = request.Memory.Reduction == ReductionPrecision.Bf16 ? 2 : 4;
+        var exchange = request.Bandwidth > 0 ? ExchangeSeconds(request.Parameters * wire, busy, request.Bandwidth) * steps : 0;
         var ideal = compute + exchange;
         var goodput = request.DeviceMtbfHours > 0
             ? ElasticGoodput(request.Devices, request.DeviceMtbfHours * Hour, request.RecoverySeconds, request.ReplacementSeconds, request.CopySeconds)
@@ -118,16 +119,17 @@ public sealed record TrainingPlan(
         double? mtbf = request.DeviceMtbfHours > 0 ? request.DeviceMtbfHours / request.Devices : null;
         var writes = mtbf is not null && request.CheckpointSeconds > 0;
         double? daly = writes ? CheckpointInterval.Daly(request.CheckpointSeconds, mtbf!.Value * Hour) : null;
-        var (layers, width) = request.Shape ?? AssumedShape(request.Parameters);
-        var memory = ReplicaMemory.Of(request.Parameters, request.Devices, request.MicroBatchTokens, layers, width, request.Memory);
+        var shape = (request.Shape ?? AssumedShape(request.Parameters)).Resolved();
+        var lanes = request.Lanes is { } all ? (all - 1) / busy + 1 : 1;
+        var memory = ReplicaMemory.Of(request.Parameters, request.Devices, lanes, request.MicroBatchTokens, shape, request.Memory);
         return new TrainingPlan(
             flops, steps, ideal / steps, exchange / ideal, ideal / Day, seconds / Day, goodput, request.Devices * seconds / Hour * request.PricePerHour,
             mtbf is { } hours ? ExpectedFailures(request.Devices, seconds / Hour, request.DeviceMtbfHours) : 0, mtbf,
             writes ? CheckpointInterval.Young(request.CheckpointSeconds, mtbf!.Value * Hour) : null, daly,
             daly is { } interval ? CheckpointInterval.Goodput(interval, request.CheckpointSeconds, request.RestartSeconds, mtbf!.Value * Hour) : null,
             memory,
-            ReplicaMemory.Of(request.Parameters, request.Devices, request.MicroBatchTokens, layers, width, request.Memory with { ShardOptimizer = false, CheckpointActivations = false }),
-            request.DeviceBytes > 0 ? memory.Total <= request.DeviceBytes : null, request.Tokens / request.Parameters, layers, width, request.Devices - busy);
+            ReplicaMemory.Of(request.Parameters, request.Devices, lanes, request.MicroBatchTokens, shape, new MemoryOptions(request.Memory.Precision)),
+            request.DeviceBytes > 0 ? memory.Total <= request.DeviceBytes : null, request.Tokens / request.Parameters, shape.Layers, shape.Width, request.Devices - busy);
     }
 
     /// <summary>A step has no more than its micro-batches to share out: devices beyond them idle.</summary>
@@ -162,14 +164,16 @@ public sealed record TrainingPlan(
         1 / (1 + devices / deviceMtbf * (recovery + copy)) * (deviceMtbf / (deviceMtbf + replacement));
 
     /// <summary>
-    /// Layers and width of a transformer of that size, 12 · layers · width² parameters, whose width is 128 times its layers: GPT-3's 96 × 12,288
-    /// (Brown et al., 2020, table 2.1).
+    /// A transformer of that size, 12 · layers · width² parameters, whose width is 128 times its layers: GPT-3's 96 × 12,288, with its vocabulary
+    /// of 50,257 filled up to a multiple of 16 (Brown et al., 2020, table 2.1).
     /// </summary>
-    public static (int Layers, int Width) AssumedShape(double parameters)
+    public static ModelShape AssumedShape(double parameters)
     {
         const double Aspect = 128;
+        const int HeadSize = 64;
         var layers = Math.Max(1, (int)Math.Round(Math.Cbrt(parameters / (12 * Aspect * Aspect))));
-        return (layers, Math.Max(64, (int)Math.Round(Math.Sqrt(parameters / (12.0 * layers)) / 64) * 64));
+        var width = Math.Max(HeadSize, (int)Math.Round(Math.Sqrt(parameters / (12.0 * layers)) / HeadSize) * HeadSize);
+        return new ModelShape { Layers = layers, Width = width, Heads = width / HeadSize, Vocabulary = 50_272, Activation = Activation.Gelu };
     }
 
     private static void Check(PlanRequest request)
@@ -180,7 +184,8 @@ public sealed record TrainingPlan(
         Limits.Check("flops", request.PeakFlops, 1e6, 1e21);
         Limits.Check("mfu", request.Utilization, double.Epsilon, 1);
         Limits.Check("batch_tokens", request.BatchTokens, 1, 1e15);
-        Limits.Check("micro_batch_tokens", request.MicroBatchTokens, 1, 1e12);
+        Limits.Check("micro_batch_tokens", request.MicroBatchTokens, 1, 1_000_000_000);
+        Limits.Check("lanes", request.Lanes ?? 1, 1, 10_000_000);
         Limits.Check("bandwidth", request.Bandwidth, 0, 1e18);
         Limits.Check("mtbf_hours", request.DeviceMtbfHours, 0, 1e12);
         Limits.Check("price", request.PricePerHour, 0, 1e9);

@@ -150,7 +150,10 @@ public sealed record TrainingRecipe
     /// <summary>Virtual data-parallel ranks, 1–65,536; more replicas than lanes idle.</summary>
     public int Lanes { get; init; } = 4;
 
-    /// <summary>Sequences of the base context in one micro-batch, 1–4,096.</summary>
+    /// <summary>
+    /// Sequences of the base context in one micro-batch, 1–4,096. Activations take memory for one micro-batch at a time; a lane adds the
+    /// gradients of as many as its phase says (<see cref="PhaseRecipe.MicroBatchesStart"/>): gradient accumulation.
+    /// </summary>
     public int MicroBatch { get; init; } = 4;
 
     /// <summary>Peak learning rate, above 0 and at most 1.</summary>
@@ -173,6 +176,12 @@ public sealed record TrainingRecipe
 
     /// <summary>Storage of activations.</summary>
     public Precision Precision { get; init; } = Precision.Auto;
+
+    /// <summary>What of a block is kept for its backward pass: less memory for more time, the same bits.</summary>
+    public ActivationCheckpointing ActivationCheckpointing { get; init; } = ActivationCheckpointing.None;
+
+    /// <summary>How lane gradients are stored and sent on their way up the tree: half the bytes for other, coarser bits.</summary>
+    public ReductionPrecision ReductionPrecision { get; init; } = ReductionPrecision.Fp32;
 
     /// <summary>Threads of one matrix product, 1–256. Part of the numbers: another count may round otherwise.</summary>
     public int ThreadsPerReplica { get; init; } = 1;
@@ -213,8 +222,8 @@ public sealed record TrainingRecipe
 }
 
 /// <summary>
-/// Fine-tuning for dialogue: rows of one conversation each, loss on the assistant's tokens only. Lanes, precision and AdamW's
-/// constants are training's; the moments start anew.
+/// Fine-tuning for dialogue: rows of one conversation each, loss on the assistant's tokens only. Lanes, precision, checkpointing,
+/// reduction and AdamW's constants are training's; the moments start anew.
 /// </summary>
 public sealed record FineTuningRecipe
 {
@@ -311,7 +320,10 @@ public sealed record PhaseRecipe
     /// <summary>How the rate goes from start to end.</summary>
     public RateCurve Curve { get; init; } = RateCurve.Linear;
 
-    /// <summary>Micro-batches per lane and step at the start, 1–4,096.</summary>
+    /// <summary>
+    /// Micro-batches per lane and step at the start, 1–4,096; their gradients are added up (gradient accumulation), so that a step's tokens
+    /// grow and its memory does not.
+    /// </summary>
     public int MicroBatchesStart { get; init; } = 1;
 
     /// <summary>Micro-batches per lane and step at the end, 1–4,096; in between it grows in equal stretches.</summary>

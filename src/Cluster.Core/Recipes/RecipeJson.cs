@@ -127,6 +127,9 @@ public static class RecipeJson
     private static string Explain(JsonException error)
     {
         var message = error.Message.Split(" Path: ")[0].TrimEnd('.');
+        var type = message.LastIndexOf(' ') is var space and >= 0 ? typeof(Recipe).Assembly.GetType(message[(space + 1)..]) : null;
+        if (type is { IsEnum: true })
+            message = $"the value is none of {string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName))}";
         var unknown = message.IndexOf("The JSON property '", StringComparison.Ordinal);
         if (unknown >= 0)
             message = $"the field {message.Split('\'')[1]} is unknown";

@@ -24,6 +24,8 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private readonly T* _cast;
     private readonly torch.Tensor _castTensor;
     private readonly Layer[] _layers;
+    private readonly Activations[] _activations;
+    private readonly bool _again;
     private readonly Matrix<T> _embedding, _head, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended;
     private readonly Matrix<T>[] _finalChunks, _dFinalChunks;
     private readonly ProductScratch<T> _scratch = new();
@@ -38,13 +40,15 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     /// <param name="chunk">Rows of logits at a time, a divisor of <paramref name="rows"/>.</param>
     /// <param name="parameters">The flat fp32 parameters, alive as long as this.</param>
     /// <param name="threads">Threads of one fp32 product; Torch's own setting decides for bf16.</param>
-    public FusedGpt(ParameterLayout layout, int rows, int chunk, float* parameters, int threads)
+    /// <param name="checkpointing">What of a block is kept for its backward pass; the rest is computed again there, to the same bits.</param>
+    public FusedGpt(ParameterLayout layout, int rows, int chunk, float* parameters, int threads, ActivationCheckpointing checkpointing)
     {
         _layout = layout;
         _shape = layout.Shape;
         (_rows, _width, _chunk) = (rows, _shape.Width, chunk);
         _parameters = parameters;
         _gemm = new Gemm(typeof(T) == typeof(Fp32) ? threads : 1);
+        _again = checkpointing == ActivationCheckpointing.Block;
         // A copy for fp32 too, where products could read the parameters in place: one path for both element types.
         _castTensor = Matrix<T>.Flat(layout.TotalCount);
         _cast = Matrix<T>.PointerOf(_castTensor);
@@ -53,35 +57,42 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
         var up = _shape.Activation == Activation.Swiglu ? 2 * _shape.FeedForward : _shape.FeedForward;
         _embedding = Weight("token_embedding.weight");
         _head = _shape.TiedHead ? _embedding : Weight("head.weight");
+        _activations = new Activations[_again ? 1 : _shape.Layers];
+        for (var i = 0; i < _activations.Length; i++)
+        {
+            _activations[i] = new Activations(
+                Room(rows, _width), Room(rows, qkv), Room(rows, query), Room(rows, _width), Room(rows, up), Room(rows, _shape.FeedForward),
+                RoomFloats((long)rows * _shape.Heads));
+        }
+
         _layers = new Layer[_shape.Layers];
         for (var i = 0; i < _layers.Length; i++)
         {
             _layers[i] = new Layer(
                 Weight($"blocks.{i}.attention.qkv.weight"), Weight($"blocks.{i}.attention.output.weight"),
-                Weight($"blocks.{i}.feed_forward.up.weight"), Weight($"blocks.{i}.feed_forward.down.weight"),
-                Matrix<T>.Allocate(rows, _width), Matrix<T>.Allocate(rows, qkv), Matrix<T>.Allocate(rows, query), Matrix<T>.Allocate(rows, _width),
-                Matrix<T>.Allocate(rows, up), Matrix<T>.Allocate(rows, _shape.FeedForward), Floats((long)rows * _shape.Heads));
+                Weight($"blocks.{i}.feed_forward.up.weight"), Weight($"blocks.{i}.feed_forward.down.weight"), _activations[_again ? 0 : i]);
         }
 
         _summed = SummedRanges();
-        _attended = Matrix<T>.Allocate(rows, query);
-        _final = Matrix<T>.Allocate(rows, _width);
-        _dFinal = Matrix<T>.Allocate(rows, _width);
-        _logits = Matrix<T>.Allocate(chunk, _shape.Vocabulary);
-        _dWide = Matrix<T>.Allocate(rows, _shape.FeedForward);
-        _dQkv = Matrix<T>.Allocate(rows, qkv);
-        _dNarrow = Matrix<T>.Allocate(rows, _width);
-        _dBranch = Matrix<T>.Allocate(rows, _width);
-        _dx = Matrix<T>.Allocate(rows, _width);
+        _attended = Room(rows, query);
+        _final = Room(rows, _width);
+        _dFinal = Room(rows, _width);
+        _logits = Room(chunk, _shape.Vocabulary);
+        _dWide = Room(rows, _shape.FeedForward);
+        _dQkv = Room(rows, qkv);
+        _dNarrow = Room(rows, _width);
+        _dBranch = Room(rows, _width);
+        _dx = Room(rows, _width);
         _finalChunks = [.. Enumerable.Range(0, rows / chunk).Select(i => _final.RowsView(i * chunk, chunk))];
         _dFinalChunks = [.. Enumerable.Range(0, rows / chunk).Select(i => _dFinal.RowsView(i * chunk, chunk))];
 
-        // The residual stream before every norm, 2 · layers + 1 of them, stays in fp32 for the backward pass.
+        // The residual stream before every norm, 2 · layers + 1 of them, stays in fp32 for the backward pass; those inside the blocks
+        // share one place where they are computed again.
         var norms = 2 * _shape.Layers + 1;
-        _x = Floats((long)norms * rows * _width);
-        _means = Floats((long)norms * rows);
-        _reciprocals = Floats((long)norms * rows);
-        _dResidual = Floats((long)rows * _width);
+        _x = RoomFloats((_again ? _shape.Layers + 2L : norms) * rows * _width);
+        _means = RoomFloats((long)norms * rows);
+        _reciprocals = RoomFloats((long)norms * rows);
+        _dResidual = RoomFloats((long)rows * _width);
         if (_shape.Positions == PositionEncoding.Sinusoidal)
         {
             _positions = Floats((long)_shape.MaxContext * _width);
@@ -98,6 +109,12 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
 
     /// <summary>Time in matrix products since the start, in stopwatch ticks; for the share of peak in reports.</summary>
     public long ProductTicks { get; private set; }
+
+    /// <summary>
+    /// Bytes of native memory for the activations of a micro-batch and their gradients, the chunk of logits included; what does not grow with the
+    /// micro-batch (weights, tables, a few megabytes of scratch) is left out.
+    /// </summary>
+    public long ActivationBytes { get; private set; }
 
     /// <summary>
     /// Where products read the weights: the parameters rounded to the element type. The optimizer's pass keeps it up to date;
@@ -169,42 +186,53 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
         if (tokens.Length != _rows || _rows % context != 0)
             throw new ArgumentException($"{tokens.Length} tokens in sequences of {context} do not make {_rows} rows");
         RowKernels.Embed(_x, tokens, Parameter("token_embedding.weight"), _positions, context, _width, _shape.EmbeddingScale);
-        Matrix<T>? branch = null;
-        float* branchBias = null;
         for (var i = 0; i < _layers.Length; i++)
         {
-            var layer = _layers[i];
-            Norm(2 * i, branch, branchBias, layer.AttentionInput, $"blocks.{i}.attention_norm");
-            Product(layer.Qkv, layer.AttentionInput, layer.QkvWeight, ProductKind.Transposed);
-            var qkvBias = Bias($"blocks.{i}.attention.qkv.bias");
-            for (var s = 0; s < _rows / context; s++)
-            {
-                _attention.Forward(layer.Qkv.Data + (long)s * context * layer.Qkv.Columns, qkvBias,
-                    layer.Attended.Data + (long)s * context * layer.Attended.Columns, layer.LogSumExp + (long)s * context * _shape.Heads, context);
-            }
-
-            Product(_dBranch, layer.Attended, layer.OutputWeight, ProductKind.Transposed);
-            Norm(2 * i + 1, _dBranch, Bias($"blocks.{i}.attention.output.bias"), layer.FeedForwardInput, $"blocks.{i}.feed_forward_norm");
-            Product(layer.Up, layer.FeedForwardInput, layer.UpWeight, ProductKind.Transposed);
-            var upBias = Bias($"blocks.{i}.feed_forward.up.bias");
-            if (_shape.Activation == Activation.Swiglu)
-                RowKernels.Swiglu(layer.Up.Data, upBias, layer.Hidden.Data, _rows, _shape.FeedForward);
-            else
-                RowKernels.Gelu(layer.Up.Data, upBias, layer.Hidden.Data, _rows, _shape.FeedForward);
-            Product(_dBranch, layer.Hidden, layer.DownWeight, ProductKind.Transposed);
-            branch = _dBranch;
-            branchBias = Bias($"blocks.{i}.feed_forward.down.bias");
+            Block(i, i > 0, context);
+            Product(_dBranch, _layers[i].Kept.Hidden, _layers[i].DownWeight, ProductKind.Transposed);
         }
 
-        Norm(2 * _layers.Length, branch, branchBias, _final, "final_norm");
+        Norm(2 * _layers.Length, _dBranch, DownBias(_layers.Length - 1), _final, "final_norm");
     }
 
-    /// <summary>Adds the branch to stream k − 1, giving stream k (stream 0 has no branch), and normalises it.</summary>
+    /// <summary>
+    /// A block up to its feed-forward's hidden values: all that its backward pass reads. In the backward pass it runs again on the block's input as
+    /// it was kept: the same operations on the same numbers.
+    /// </summary>
+    /// <param name="i">Which.</param>
+    /// <param name="branch">Whether the block before has left its branch to be added; its input is there otherwise.</param>
+    /// <param name="context">Tokens of one sequence.</param>
+    private void Block(int i, bool branch, int context)
+    {
+        var (layer, kept) = (_layers[i], _layers[i].Kept);
+        Norm(2 * i, branch ? _dBranch : null, branch ? DownBias(i - 1) : null, kept.AttentionInput, $"blocks.{i}.attention_norm");
+        Product(kept.Qkv, kept.AttentionInput, layer.QkvWeight, ProductKind.Transposed);
+        var qkvBias = Bias($"blocks.{i}.attention.qkv.bias");
+        for (var s = 0; s < _rows / context; s++)
+        {
+            _attention.Forward(kept.Qkv.Data + (long)s * context * kept.Qkv.Columns, qkvBias,
+                kept.Attended.Data + (long)s * context * kept.Attended.Columns, kept.LogSumExp + (long)s * context * _shape.Heads, context);
+        }
+
+        Product(_dBranch, kept.Attended, layer.OutputWeight, ProductKind.Transposed);
+        Norm(2 * i + 1, _dBranch, Bias($"blocks.{i}.attention.output.bias"), kept.FeedForwardInput, $"blocks.{i}.feed_forward_norm");
+        Product(kept.Up, kept.FeedForwardInput, layer.UpWeight, ProductKind.Transposed);
+        var upBias = Bias($"blocks.{i}.feed_forward.up.bias");
+        if (_shape.Activation == Activation.Swiglu)
+            RowKernels.Swiglu(kept.Up.Data, upBias, kept.Hidden.Data, _rows, _shape.FeedForward);
+        else
+            RowKernels.Gelu(kept.Up.Data, upBias, kept.Hidden.Data, _rows, _shape.FeedForward);
+    }
+
+    private float* DownBias(int block) => Bias($"blocks.{block}.feed_forward.down.bias");
+
+    /// <summary>The residual stream before norm k: block inputs one after another, then the one inside a block, where only inputs are kept.</summary>
+    private float* Stream(int k) => _x + (long)(!_again ? k : k % 2 == 0 ? k / 2 : _layers.Length + 1) * _rows * _width;
+
+    /// <summary>Adds the branch to stream k − 1, giving stream k, and normalises it; without a branch stream k is there.</summary>
     private void Norm(int k, Matrix<T>? branch, float* branchBias, Matrix<T> output, string name)
     {
-        var size = (long)_rows * _width;
-        var source = branch is null ? _x : _x + (k - 1) * size;
-        RowKernels.AddNorm(source, branch is null ? null : branch.Data, branchBias, _x + k * size, output.Data, _means + (long)k * _rows,
+        RowKernels.AddNorm(Stream(branch is null ? k : k - 1), branch is null ? null : branch.Data, branchBias, Stream(k), output.Data, _means + (long)k * _rows,
             _reciprocals + (long)k * _rows, Parameter(name + ".gain"), Bias(name + ".bias"), _rows, _width, _shape.Norm);
     }
 
@@ -213,34 +241,37 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
         NormBackward(2 * _layers.Length, _dFinal, "final_norm", gradient, accumulate: false);
         for (var i = _layers.Length - 1; i >= 0; i--)
         {
-            var layer = _layers[i];
+            // The last block's values are still there.
+            if (_again && i < _layers.Length - 1)
+                Block(i, branch: false, context);
+            var (layer, kept) = (_layers[i], _layers[i].Kept);
             BiasBackward(_dx, $"blocks.{i}.feed_forward.down.bias", gradient);
             Product(_dWide, _dx, layer.DownWeight, ProductKind.Plain);
-            WeightGradient(_dx, layer.Hidden, $"blocks.{i}.feed_forward.down.weight", gradient, add);
+            WeightGradient(_dx, kept.Hidden, $"blocks.{i}.feed_forward.down.weight", gradient, add);
             var upBias = Bias($"blocks.{i}.feed_forward.up.bias");
             if (_shape.Activation == Activation.Swiglu)
-                RowKernels.SwigluBackward(layer.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
+                RowKernels.SwigluBackward(kept.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
             else
-                RowKernels.GeluBackward(layer.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
-            BiasBackward(layer.Up, $"blocks.{i}.feed_forward.up.bias", gradient);
-            Product(_dNarrow, layer.Up, layer.UpWeight, ProductKind.Plain);
-            WeightGradient(layer.Up, layer.FeedForwardInput, $"blocks.{i}.feed_forward.up.weight", gradient, add);
+                RowKernels.GeluBackward(kept.Up.Data, upBias, _dWide.Data, _rows, _shape.FeedForward);
+            BiasBackward(kept.Up, $"blocks.{i}.feed_forward.up.bias", gradient);
+            Product(_dNarrow, kept.Up, layer.UpWeight, ProductKind.Plain);
+            WeightGradient(kept.Up, kept.FeedForwardInput, $"blocks.{i}.feed_forward.up.weight", gradient, add);
             NormBackward(2 * i + 1, _dNarrow, $"blocks.{i}.feed_forward_norm", gradient, accumulate: true);
 
             BiasBackward(_dx, $"blocks.{i}.attention.output.bias", gradient);
             Product(_attended, _dx, layer.OutputWeight, ProductKind.Plain);
-            WeightGradient(_dx, layer.Attended, $"blocks.{i}.attention.output.weight", gradient, add);
+            WeightGradient(_dx, kept.Attended, $"blocks.{i}.attention.output.weight", gradient, add);
             var qkvBias = Bias($"blocks.{i}.attention.qkv.bias");
             for (var s = 0; s < _rows / context; s++)
             {
                 long first = (long)s * context;
-                _attention.Backward(layer.Qkv.Data + first * layer.Qkv.Columns, qkvBias, layer.Attended.Data + first * layer.Attended.Columns,
-                    _attended.Data + first * _attended.Columns, layer.LogSumExp + first * _shape.Heads, _dQkv.Data + first * _dQkv.Columns, context);
+                _attention.Backward(kept.Qkv.Data + first * kept.Qkv.Columns, qkvBias, kept.Attended.Data + first * kept.Attended.Columns,
+                    _attended.Data + first * _attended.Columns, kept.LogSumExp + first * _shape.Heads, _dQkv.Data + first * _dQkv.Columns, context);
             }
 
             BiasBackward(_dQkv, $"blocks.{i}.attention.qkv.bias", gradient);
             Product(_dNarrow, _dQkv, layer.QkvWeight, ProductKind.Plain);
-            WeightGradient(_dQkv, layer.AttentionInput, $"blocks.{i}.attention.qkv.weight", gradient, add);
+            WeightGradient(_dQkv, kept.AttentionInput, $"blocks.{i}.attention.qkv.weight", gradient, add);
             NormBackward(2 * i, _dNarrow, $"blocks.{i}.attention_norm", gradient, accumulate: true);
         }
 
@@ -252,7 +283,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     private void NormBackward(int k, Matrix<T> dOutput, string name, float* gradient, bool accumulate)
     {
         var bias = _layout.Find(name + ".bias");
-        RowKernels.NormBackward(dOutput.Data, _x + (long)k * _rows * _width, _means + (long)k * _rows, _reciprocals + (long)k * _rows,
+        RowKernels.NormBackward(dOutput.Data, Stream(k), _means + (long)k * _rows, _reciprocals + (long)k * _rows,
             Parameter(name + ".gain"), _dResidual, _dx.Data, accumulate, gradient + _layout[name + ".gain"].Offset,
             bias is null ? null : gradient + bias.Offset, _rows, _width, _shape.Norm);
     }
@@ -305,6 +336,18 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
         return Matrix<T>.View(_castTensor, parameter.Offset, parameter.Rows, parameter.Columns);
     }
 
+    private Matrix<T> Room(int rows, int columns)
+    {
+        ActivationBytes += (long)rows * columns * sizeof(T);
+        return Matrix<T>.Allocate(rows, columns);
+    }
+
+    private float* RoomFloats(long count)
+    {
+        ActivationBytes += count * sizeof(float);
+        return Floats(count);
+    }
+
     private float* Floats(long count)
     {
         var pointer = NativeMemory.AlignedAlloc((nuint)count * sizeof(float), 64);
@@ -318,6 +361,8 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     {
         foreach (var layer in _layers)
             layer.Dispose();
+        foreach (var kept in _activations)
+            kept.Dispose();
         foreach (var matrix in (Matrix<T>[])[_embedding, _final, _dFinal, _logits, _dWide, _dQkv, _dNarrow, _dBranch, _dx, _attended, .. _finalChunks, .. _dFinalChunks])
             matrix.Dispose();
         if (!_shape.TiedHead)
@@ -337,10 +382,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
         Plain,
     }
 
-    private sealed class Layer(
-        Matrix<T> qkvWeight, Matrix<T> outputWeight, Matrix<T> upWeight, Matrix<T> downWeight,
-        Matrix<T> attentionInput, Matrix<T> qkv, Matrix<T> attended, Matrix<T> feedForwardInput, Matrix<T> up, Matrix<T> hidden, float* logSumExp)
-        : IDisposable
+    private sealed class Layer(Matrix<T> qkvWeight, Matrix<T> outputWeight, Matrix<T> upWeight, Matrix<T> downWeight, Activations kept) : IDisposable
     {
         public Matrix<T> QkvWeight => qkvWeight;
 
@@ -350,6 +392,21 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
 
         public Matrix<T> DownWeight => downWeight;
 
+        /// <summary>Of this block, or of all in turn where they are computed again.</summary>
+        public Activations Kept => kept;
+
+        public void Dispose()
+        {
+            foreach (var matrix in (Matrix<T>[])[qkvWeight, outputWeight, upWeight, downWeight])
+                matrix.Dispose();
+        }
+    }
+
+    /// <summary>What a block's backward pass reads besides the streams before its norms.</summary>
+    private sealed class Activations(
+        Matrix<T> attentionInput, Matrix<T> qkv, Matrix<T> attended, Matrix<T> feedForwardInput, Matrix<T> up, Matrix<T> hidden, float* logSumExp)
+        : IDisposable
+    {
         public Matrix<T> AttentionInput => attentionInput;
 
         public Matrix<T> Qkv => qkv;
@@ -367,7 +424,7 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
 
         public void Dispose()
         {
-            foreach (var matrix in (Matrix<T>[])[qkvWeight, outputWeight, upWeight, downWeight, attentionInput, qkv, attended, feedForwardInput, up, hidden])
+            foreach (var matrix in (Matrix<T>[])[attentionInput, qkv, attended, feedForwardInput, up, hidden])
                 matrix.Dispose();
         }
     }

@@ -2,6 +2,7 @@
 // Enters: lane batches, reduced gradients. Leaves: lane gradients, losses, state as spans.
 // Does not know: other replicas, schedules, files, grains. One thread at a time; that thread is the caller's.
 using Cluster.Core.Models;
+using Cluster.Core.Recipes;
 using Cluster.Model.Gpt;
 using Cluster.Model.Kernels;
 using Cluster.Model.Optimizer;
@@ -22,7 +23,20 @@ public sealed record MicroBatch(int[] Tokens, int[] Targets, byte[] Mask, int Co
 /// <param name="MicroBatchTokens">Tokens of every micro-batch.</param>
 /// <param name="Optimizer">AdamW's constants.</param>
 /// <param name="Threads">Threads of one matrix product.</param>
-public sealed record EngineOptions(ModelShape Shape, Precision Precision, int MicroBatchTokens, AdamWOptions Optimizer, int Threads = 1);
+/// <param name="Checkpointing">What of a block is kept for its backward pass.</param>
+public sealed record EngineOptions(
+    ModelShape Shape, Precision Precision, int MicroBatchTokens, AdamWOptions Optimizer, int Threads = 1, ActivationCheckpointing Checkpointing = ActivationCheckpointing.None)
+{
+    /// <summary>A recipe's engine.</summary>
+    /// <param name="recipe">Resolved.</param>
+    /// <param name="microBatchTokens">Tokens of every micro-batch of the stage.</param>
+    public static EngineOptions Of(Recipe recipe, int microBatchTokens)
+    {
+        var t = recipe.Training;
+        return new EngineOptions(recipe.Model, t.Precision, microBatchTokens, new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm),
+            t.ThreadsPerReplica, t.ActivationCheckpointing);
+    }
+}
 
 /// <summary>A training engine over flat vectors on the CPU.</summary>
 public sealed unsafe class TrainingEngine : IDisposable
@@ -50,10 +64,10 @@ public sealed unsafe class TrainingEngine : IDisposable
         _first = new NativeVector(Length);
         _second = new NativeVector(Length);
         _losses = new float[options.MicroBatchTokens];
-        var chunk = LogitChunk(options.MicroBatchTokens, Layout.Shape.Vocabulary);
+        var chunk = LogitChunk.RowsOf(options.MicroBatchTokens, Layout.Shape.Vocabulary);
         _model = options.Precision == Precision.Bf16
-            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters.Pointer, options.Threads))
-            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters.Pointer, options.Threads));
+            ? new Model<Bf16>(new FusedGpt<Bf16>(Layout, options.MicroBatchTokens, chunk, _parameters.Pointer, options.Threads, options.Checkpointing))
+            : new Model<Fp32>(new FusedGpt<Fp32>(Layout, options.MicroBatchTokens, chunk, _parameters.Pointer, options.Threads, options.Checkpointing));
         Reset();
     }
 
@@ -77,6 +91,12 @@ public sealed unsafe class TrainingEngine : IDisposable
 
     /// <summary>Stopwatch ticks spent in matrix products.</summary>
     public long ProductTicks => _model.ProductTicks;
+
+    /// <summary>Bytes of native memory for the activations of a micro-batch and their gradients.</summary>
+    public long ActivationBytes => _model.ActivationBytes;
+
+    /// <summary>Bytes of native memory for parameters, their copy that products read, moments and activations; gradients are the caller's.</summary>
+    public long AllocatedBytes => (long)Length * ((State.Count * sizeof(float)) + (_options.Precision == Precision.Bf16 ? sizeof(ushort) : sizeof(float))) + ActivationBytes;
 
     /// <summary>
     /// Writes scale · d(Σ of unmasked token losses)/d(parameters) to the gradient, or adds it, and returns that sum of losses, in nats,
@@ -148,20 +168,6 @@ public sealed unsafe class TrainingEngine : IDisposable
         GC.KeepAlive(_parameters);
     }
 
-    /// <summary>
-    /// Rows of logits at a time: the largest divisor of the rows whose logits stay under 2^24 elements (32 MB in bf16), so that the
-    /// three products and the softmax between them find them in the last cache level; part of the numerical program.
-    /// </summary>
-    private static int LogitChunk(int rows, int vocabulary)
-    {
-        var most = Math.Max(1, (1 << 24) / vocabulary);
-        for (var parts = 1; ; parts++)
-        {
-            if (rows % parts == 0 && rows / parts <= most)
-                return rows / parts;
-        }
-    }
-
     private static double Sum(float[] losses)
     {
         double sum = 0;
@@ -174,6 +180,8 @@ public sealed unsafe class TrainingEngine : IDisposable
     private interface IModel : IDisposable
     {
         long ProductTicks { get; }
+
+        long ActivationBytes { get; }
 
         void Run(MicroBatch batch, float scale, float[] losses, float* gradient, bool add);
 
@@ -188,6 +196,8 @@ public sealed unsafe class TrainingEngine : IDisposable
         where T : unmanaged, IElement<T>
     {
         public long ProductTicks => gpt.ProductTicks;
+
+        public long ActivationBytes => gpt.ActivationBytes;
 
         public void Run(MicroBatch batch, float scale, float[] losses, float* gradient, bool add) =>
             gpt.Run(batch.Tokens, batch.Targets, batch.Mask, batch.Context, scale, losses, gradient, add);

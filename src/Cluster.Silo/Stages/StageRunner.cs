@@ -18,7 +18,6 @@ using Cluster.Data.Shards;
 using Cluster.Data.Tokens;
 using Cluster.Evaluation.Scores;
 using Cluster.Inference.Sampling;
-using Cluster.Model.Optimizer;
 using Cluster.Model.Runtime;
 using Cluster.Model.Training;
 using Cluster.Silo.Inference;
@@ -247,7 +246,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                 var figures = new Dictionary<string, string>(StringComparer.Ordinal);
                 if (_origin.Minutes is { } minutes)
                 {
-                    var rate = MachineCalibration.MeasureTokensPerSecond(EngineOptionsOf(recipe), recipe.Model.Context, request.Replicas, Math.Clamp(minutes, 1, 4));
+                    var rate = MachineCalibration.MeasureTokensPerSecond(EngineOptions.Of(recipe, new PretrainingSchedule(recipe).MicroBatchTokens), recipe.Model.Context, request.Replicas, Math.Clamp(minutes, 1, 4));
                     var left = minutes * 60 * (1 - ReserveShare) - ReserveSeconds - runner.SinceStart().TotalSeconds;
                     recipe = StepBudget.Fit(recipe, left, rate);
                     recipe.Validate();
@@ -518,13 +517,6 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
             _log.Add(record);
             observer.StageFinished(record, skipped: false);
             return result;
-        }
-
-        private static EngineOptions EngineOptionsOf(Recipe recipe)
-        {
-            var t = recipe.Training;
-            return new EngineOptions(recipe.Model, t.Precision, new PretrainingSchedule(recipe).MicroBatchTokens,
-                new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
         }
 
         private static double Double(StageRecord record, string figure) =>

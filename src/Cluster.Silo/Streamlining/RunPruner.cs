@@ -9,7 +9,6 @@ using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Shards;
 using Cluster.Inference.Managed;
-using Cluster.Model.Optimizer;
 using Cluster.Model.Pruning;
 using Cluster.Model.Training;
 using Cluster.Silo.Inference;
@@ -214,16 +213,14 @@ public sealed class RunPruner
         void Train(string stage, int from, int to)
         {
             using var data = new StageData(_request.Folder, Recipe, stage);
-            var t = Recipe.Training;
             var outlines = StageSchedule.Of(Recipe, stage);
-            using var engine = new TrainingEngine(new EngineOptions(Recipe.Model, t.Precision, outlines.MicroBatchTokens,
-                new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica), Recipe.Seed);
+            using var engine = new TrainingEngine(EngineOptions.Of(Recipe, outlines.MicroBatchTokens), Recipe.Seed);
             parameters.CopyTo(engine.Parameters);
             first.CopyTo(engine.FirstMoments);
             second.CopyTo(engine.SecondMoments);
             engine.ParametersChanged();
             var gradient = new float[engine.Length];
-            var peak = RateShare * (stage == StageNames.FineTuning ? Recipe.FineTuning.LearningRate : t.LearningRate);
+            var peak = RateShare * (stage == StageNames.FineTuning ? Recipe.FineTuning.LearningRate : Recipe.Training.LearningRate);
             for (var step = from; step <= to; step++)
             {
                 _cancellation.ThrowIfCancellationRequested();
@@ -241,7 +238,7 @@ public sealed class RunPruner
                 var of = step % outlines.Steps;
                 var plan = data.Source.Plan(of);
                 var add = false;
-                for (var lane = 0; lane < t.Lanes; lane++)
+                for (var lane = 0; lane < Recipe.Training.Lanes; lane++)
                 {
                     foreach (var batch in data.Source.Lane(of, lane))
                     {

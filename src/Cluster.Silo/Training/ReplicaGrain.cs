@@ -83,7 +83,8 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
         var worker = Host.Worker;
         return worker.Ask(steps, (engine, applied) => new ReplicaState(
             applied, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes((ReadOnlySpan<float>)engine.Parameters))), worker.LanesComputed,
-            worker.CoordinationTime.TotalSeconds, worker.ComputeTime.TotalSeconds, worker.WaitTime.TotalSeconds));
+            worker.CoordinationTime.TotalSeconds, worker.ComputeTime.TotalSeconds, worker.WaitTime.TotalSeconds,
+            worker.BytesRead.Sum(read => read.Bytes), worker.AllocatedBytes));
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,6 @@ using Cluster.Contracts.Training;
 using Cluster.Core.Checkpoints;
 using Cluster.Core.Models;
 using Cluster.Core.Recipes;
-using Cluster.Model.Optimizer;
 using Cluster.Model.Training;
 using Cluster.Silo.DataPlane;
 using Cluster.Silo.Faults;
@@ -61,8 +60,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         var run = RunOf(job);
         var schedule = StageSchedule.Of(recipe, job.Stage);
         var t = recipe.Training;
-        var options = new EngineOptions(recipe.Model, t.Precision, schedule.MicroBatchTokens,
-            new AdamWOptions(t.Beta1, t.Beta2, t.Epsilon, t.WeightDecay, t.ClipNorm), t.ThreadsPerReplica);
+        var options = EngineOptions.Of(recipe, schedule.MicroBatchTokens);
         _coordinator = grains.GetGrain<IAllReduceGrain>(job.Key);
         var source = new ShardGrainSource(grains.GetGrain<IShardGrain>(job.Key), shards, schedule);
         ExchangeBoard gradients = new(run, shared: true), state = new(StateTransfer.RunOf(run));
@@ -70,7 +68,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         _state = hub.Register(state, job.Secret);
         var newcomer = job.FirstStep < 0;
         var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
-            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe));
+            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe), t.ReductionPrecision);
         var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address, silo).ToString());
         var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(AddressOf(peer).Gradients, job.Secret),
             peer => hub.Connect(AddressOf(peer).State, job.Secret));

@@ -6,6 +6,9 @@ namespace Cluster.Silo.Training;
 /// <summary>What a silo's replicas show to a metrics system: where their time and their bytes go, read when asked for.</summary>
 public sealed class ReplicaInstruments
 {
+    /// <summary>Gradient bytes read from peers.</summary>
+    public const string ExchangeBytes = "cluster.training.exchange.io";
+
     private Func<IEnumerable<ReplicaWorker>> _workers = () => [];
 
     /// <param name="meters">Of the host.</param>
@@ -14,7 +17,7 @@ public sealed class ReplicaInstruments
         var meter = meters.Create(TrainingInstruments.MeterName);
         meter.CreateObservableCounter("cluster.training.phase.time", () => Observe(worker => worker.Times.Select(time => (time.Time.TotalSeconds, "phase", time.Phase))),
             "s", "Time of a replica's compute thread by what it was at; wait is from its last word to the coordinator's answer.");
-        meter.CreateObservableCounter("cluster.training.exchange.io", () => Observe(worker => worker.BytesRead.Select(read => (read.Bytes, "transport", read.Transport))),
+        meter.CreateObservableCounter(ExchangeBytes, () => Observe(worker => worker.BytesRead.Select(read => (read.Bytes, "transport", read.Transport))),
             "By", "Gradient bytes read from peers, by how they got here.");
         meter.CreateObservableCounter("cluster.training.lanes.computed", () => Observe(worker => ((long, string, string)[])[(worker.LanesComputed, "", "")]),
             "{lane}", "Lane gradients computed.");

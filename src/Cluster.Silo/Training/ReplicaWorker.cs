@@ -7,6 +7,7 @@ using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
 using Cluster.Core.Faults;
+using Cluster.Core.Models;
 using Cluster.Model.Training;
 using Cluster.Silo.Faults;
 using Cluster.Silo.Shards;
@@ -30,8 +31,10 @@ public interface ICoordinatorPort
 /// <param name="BatchTokens">Tokens of a micro-batch.</param>
 /// <param name="Context">Tokens of a sequence, for the fingerprint.</param>
 /// <param name="Identity">What the replica is built and configured for; its fingerprint is added.</param>
+/// <param name="Reduction">How tree nodes are stored and sent.</param>
 public sealed record ReplicaStart(
-    Func<TrainingEngine> MakeEngine, Action<TrainingEngine>? Load, long Steps, int BatchTokens, int Context, RunIdentity Identity);
+    Func<TrainingEngine> MakeEngine, Action<TrainingEngine>? Load, long Steps, int BatchTokens, int Context, RunIdentity Identity,
+    ReductionPrecision Reduction = ReductionPrecision.Fp32);
 
 /// <summary>Where a replica's parts are shown, and how those of its peers are reached.</summary>
 /// <param name="Gradients">The own board of the reduction.</param>
@@ -64,7 +67,6 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private ReplicaStepMachine? _machine;
     private NodeStore? _nodes;
     private GradientExchange? _exchange;
-    private SlicePlan? _slices;
     private Memory<float> _reduced;
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
     private (long Term, long Generation) _linksOf;
@@ -147,6 +149,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Gradient bytes read from peers, by how they got here.</summary>
     public IReadOnlyList<(string Transport, long Bytes)> BytesRead =>
         [("in_process", Volatile.Read(ref _bytesInProcess)), ("shared_memory", Volatile.Read(ref _bytesShared)), ("tcp", Volatile.Read(ref _bytesTcp))];
+
+    /// <summary>Bytes of the engine's vectors and activations and of gradients, as they were allocated; to be asked for on the compute thread.</summary>
+    internal long AllocatedBytes => _engine!.AllocatedBytes + _nodes!.AllocatedBytes + (long)_reduced.Length * sizeof(float);
 
     /// <summary>How long a silence has lasted: since the coordinator's last message.</summary>
     public TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt));
@@ -235,13 +240,14 @@ public sealed class ReplicaWorker : IAsyncDisposable
         try
         {
             using var engine = _engine = _start.MakeEngine();
-            _slices = new SlicePlan(engine.Length, _sliceLength);
-            var buffers = _peers.Gradients.CreateBuffers(_slices, _tree.Lanes);
-            _nodes = new NodeStore(_tree, engine.Length, buffers);
-            _exchange = new GradientExchange(_peers.Gradients, _slices, _watch is null ? null : phase => _watch.Reached(phase, _nodes.Step));
-            _state = new StateTransfer(_peers.State, _run, _slices);
+            var slices = SlicePlan.Of(engine.Length, _start.Reduction, _sliceLength);
+            var buffers = _peers.Gradients.CreateBuffers(slices, _tree.Lanes);
+            _nodes = new NodeStore(_tree, engine.Length, buffers, _start.Reduction);
+            _exchange = new GradientExchange(_peers.Gradients, slices, _watch is null ? null : phase => _watch.Reached(phase, _nodes.Step));
+            _state = new StateTransfer(_peers.State, _run, new SlicePlan(engine.Length, _sliceLength));
             _reduced = buffers.Allocate();
-            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _reduced.Span);
+            var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _nodes.BeginLane(0));
+            _nodes.AbandonLane(0);
             // The fingerprint has moved the engine by a step.
             if (_start.Load is { } load)
                 load(engine);
@@ -345,7 +351,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         _trace?.Phase("optimizer");
         var start = Stopwatch.GetTimestamp();
         _state!.Withdraw(step + 1);
-        _engine!.Apply(_reduced.Span, _norm, _source.Plan(step).LearningRate, step + 1);
+        _engine!.Apply(_nodes!.Numbers(_reduced.Span), _norm, _source.Plan(step).LearningRate, step + 1);
         _audit.Applied(step);
         _watch?.Reached(StepPhase.Apply, step);
         _state.Publish(_engine);

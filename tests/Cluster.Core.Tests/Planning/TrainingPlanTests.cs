@@ -8,6 +8,7 @@ namespace Cluster.Core.Tests.Planning;
 public class TrainingPlanTests
 {
     private const double A100 = 312e12;
+    private static readonly ModelShape s_small = new ModelShape { Layers = 2, Width = 64, Heads = 2, Vocabulary = 256 }.Resolved();
 
     // Narayanan et al., "Efficient large-scale language model training on GPU clusters", 2021, section 5.1: time ≈ 8TP / nX, activations recomputed;
     // "34 days" and "84 days".
@@ -19,7 +20,7 @@ public class TrainingPlanTests
         var plan = TrainingPlan.Of(Request(parameters, tokens, devices) with
         {
             Utilization = achieved / A100,
-            Memory = new MemoryOptions(Precision.Bf16, false, CheckpointActivations: true),
+            Memory = new MemoryOptions(Precision.Bf16, Checkpointing: ActivationCheckpointing.Block),
         });
         Assert.Equal(6 * parameters * tokens, plan.Flops, parameters);
         Assert.InRange(plan.IdealDays, days - 1, days + 0.5);
@@ -47,26 +48,46 @@ public class TrainingPlanTests
     [Fact]
     public void Memory_ShardedOptimizer_IsOwnSliceAndBuddys()
     {
-        // 1,000,000 parameters by hand: weights 4 + 2, gradient 4, moments 8 · 2/8 each.
-        var memory = ReplicaMemory.Of(1e6, 8, 1_024, 2, 64, new MemoryOptions(Precision.Bf16, ShardOptimizer: true, CheckpointActivations: false));
-        Assert.Equal((6e6, 4e6, 2e6), (memory.Weights, memory.Gradient, memory.Moments));
-        Assert.Equal(34.0 * 1_024 * 64 * 2, memory.Activations);
+        // 1,000,000 parameters by hand: weights 4 + 2, a lane's gradient and the reduced one 4 + 4, moments 8 · 2/8 each.
+        var memory = ReplicaMemory.Of(1e6, 8, 1, 1_024, s_small, new MemoryOptions(Precision.Bf16, ShardOptimizer: true));
+        Assert.Equal((6e6, 8e6, 2e6), (memory.Weights, memory.Gradient, memory.Moments));
         // Owner and buddy are all there is: nothing is saved.
-        Assert.Equal(8e6, ReplicaMemory.Of(1e6, 2, 1_024, 2, 64, new MemoryOptions(Precision.Fp32, true, false)).Moments);
-        Assert.Equal(8e6, ReplicaMemory.Of(1e6, 1, 1_024, 2, 64, new MemoryOptions(Precision.Fp32, true, false)).Moments);
-        // Replicated fp32 state is what model describe says, 16 of each.
-        var plain = ReplicaMemory.Of(1e6, 8, 1_024, 2, 64, new MemoryOptions(Precision.Fp32, false, false));
-        Assert.Equal(16e6, plain.Total - plain.Activations);
+        Assert.Equal(8e6, ReplicaMemory.Of(1e6, 2, 1, 1_024, s_small, new MemoryOptions(Precision.Fp32, true)).Moments);
+        Assert.Equal(8e6, ReplicaMemory.Of(1e6, 1, 1, 1_024, s_small, new MemoryOptions(Precision.Fp32, true)).Moments);
+        // Products read a copy in fp32 too.
+        Assert.Equal(8e6, ReplicaMemory.Of(1e6, 8, 1, 1_024, s_small, new MemoryOptions(Precision.Fp32)).Weights);
     }
 
-    // Korthikanti et al. 2022, section 4.1: of GPT-3's activations, 34 + 5as/h = 114 per token, width and layer, 80 are attention's.
+    [Theory]
+    [InlineData(1, ReductionPrecision.Fp32, 4 + 4)]
+    [InlineData(4, ReductionPrecision.Fp32, 3 * 4 + 4)]
+    [InlineData(7, ReductionPrecision.Fp32, 3 * 4 + 4)]
+    [InlineData(8, ReductionPrecision.Fp32, 4 * 4 + 4)]
+    [InlineData(1, ReductionPrecision.Bf16, 4 + 2 + 2)]
+    [InlineData(4, ReductionPrecision.Bf16, 4 + 2 * 2 + 2)]
+    [InlineData(7, ReductionPrecision.Bf16, 4 + 3 * 2 + 2)]
+    public void GradientBytes_ByHand(int lanes, ReductionPrecision reduction, double bytes) => Assert.Equal(bytes, ReplicaMemory.GradientBytes(lanes, reduction));
+
+    // Korthikanti et al. 2022, section 4.1: 34 bytes per token, unit of width and block without attention's scores, in a stream of 16 bits with dropout's masks.
     [Fact]
-    public void Activations_Checkpointed_KeepInputsAndOneBlock()
+    public void Activations_OfGpt3_AreNearThePublishedOnesAndInputsOnlyWhereCheckpointed()
     {
-        var whole = ReplicaMemory.ActivationBytes(2_048, 96, 12_288, new MemoryOptions(Precision.Bf16, false, false));
-        Assert.Equal(34.0 / 114, whole / (2_048.0 * 12_288 * 96 * (34 + 5.0 * 96 * 2_048 / 12_288)), 12);
-        Assert.Equal((2.0 * 96 + 34) / (34 * 96), ReplicaMemory.ActivationBytes(2_048, 96, 12_288, new MemoryOptions(Precision.Bf16, false, true)) / whole, 12);
-        Assert.Equal(2 * whole, ReplicaMemory.ActivationBytes(2_048, 96, 12_288, new MemoryOptions(Precision.Fp32, false, false)));
+        var gpt3 = TrainingPlan.AssumedShape(12.0 * 96 * 12_288 * 12_288).Resolved();
+        double unit = 2_048.0 * 12_288, whole = Bytes(ActivationCheckpointing.None, Precision.Bf16), inputs = Bytes(ActivationCheckpointing.Block, Precision.Bf16);
+        Assert.InRange(whole / (unit * 96), 34, 37);
+        // Of each block 4 bytes for its input instead of 36; one block and a half, with the backward pass's own, besides.
+        Assert.InRange(inputs / unit, 96 * 4 + 36, 96 * 4 + 36 + 34);
+        Assert.InRange(Bytes(ActivationCheckpointing.None, Precision.Fp32) / whole, 1.7, 2);
+
+        double Bytes(ActivationCheckpointing checkpointing, Precision precision) => ReplicaMemory.ActivationBytes(2_048, gpt3, new MemoryOptions(precision, Checkpointing: checkpointing));
+    }
+
+    [Fact]
+    public void Of_NodesInBf16_HalfTheExchange()
+    {
+        var request = Request(1e9, 1e9, 8) with { Bandwidth = 1e9, BatchTokens = 8 * 2_048 };
+        TrainingPlan full = TrainingPlan.Of(request), half = TrainingPlan.Of(request with { Memory = new MemoryOptions(Precision.Bf16, Reduction: ReductionPrecision.Bf16) });
+        Assert.Equal(full.StepSeconds * full.ExchangeShare / 2, half.StepSeconds * half.ExchangeShare, 9);
     }
 
     // Grattafiori et al., "The Llama 3 herd of models", 2024, section 3.3.4: 419 unexpected interruptions in 54 days on 16,384 GPUs.
@@ -133,7 +154,11 @@ public class TrainingPlanTests
     }
 
     [Fact]
-    public void AssumedShape_OfGpt3_IsIts() => Assert.Equal((96, 12_288), TrainingPlan.AssumedShape(12.0 * 96 * 12_288 * 12_288));
+    public void AssumedShape_OfGpt3_IsIts()
+    {
+        var shape = TrainingPlan.AssumedShape(12.0 * 96 * 12_288 * 12_288);
+        Assert.Equal((96, 12_288), (shape.Layers, shape.Width));
+    }
 
     [Theory]
     [InlineData(0.0)]
@@ -151,6 +176,6 @@ public class TrainingPlanTests
         Utilization = 0.4,
         BatchTokens = 1e8,
         MicroBatchTokens = 2_048,
-        Memory = new MemoryOptions(Precision.Bf16, false, false),
+        Memory = new MemoryOptions(Precision.Bf16),
     };
 }

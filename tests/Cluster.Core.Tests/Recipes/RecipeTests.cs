@@ -34,6 +34,8 @@ public class RecipeTests
     [InlineData("""{"model": {"activation": "relu"}}""", "model.activation")]
     [InlineData("""{"phases": [{"name": "all", "fraction": 0.9}]}""", "sum to 0.9")]
     [InlineData("""{"phases": [{"name": "all", "fraction": 1, "context_factor": 3}]}""", "context_factor is 3")]
+    [InlineData("""{"training": {"reduction_precision": "fp16"}}""", "the value is none of fp32, bf16 at training.reduction_precision")]
+    [InlineData("""{"training": {"activation_checkpointing": 1}}""", "the value is none of none, block at training.activation_checkpointing")]
     [InlineData("""{"seed": 5""", "the test is no recipe")]
     [InlineData("null", "the test is no recipe")]
     public void Parse_BadRecipe_NamesFieldAndValue(string json, string expected)

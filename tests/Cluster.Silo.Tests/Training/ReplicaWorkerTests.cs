@@ -3,6 +3,7 @@ using Cluster.Collectives.Exchange;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
 using Cluster.Core.Models;
+using Cluster.Core.Planning;
 using Cluster.Core.Randomness;
 using Cluster.Model.Optimizer;
 using Cluster.Model.Training;
@@ -29,6 +30,45 @@ public class ReplicaWorkerTests
             Assert.Equal(alone, together);
             Assert.Equal(Steps * lanes, together.Lanes);
         }
+    }
+
+    [Theory]
+    [InlineData(6)]
+    [InlineData(8)]
+    public async Task Train_ReducedInBf16OnAnyNumberOfReplicas_SameWeights(int lanes)
+    {
+        var alone = await new Run(lanes, 1, Precision.Bf16) { Reduction = ReductionPrecision.Bf16 }.Train();
+        foreach (var replicas in new[] { 2, 3, 5 })
+            Assert.Equal(alone, await new Run(lanes, replicas, Precision.Bf16) { Reduction = ReductionPrecision.Bf16 }.Train());
+        Assert.NotEqual((await new Run(lanes, 1, Precision.Bf16).Train()).Weights, alone.Weights);
+    }
+
+    [Fact]
+    public async Task Train_ReducedInBf16ReplicaKilledOverSockets_SameWeights()
+    {
+        var alone = await new Run(8, 1, Precision.Bf16) { Reduction = ReductionPrecision.Bf16 }.Train();
+        var run = new Run(8, 3, Precision.Bf16) { Reduction = ReductionPrecision.Bf16, Sockets = true, Victim = 1, KillAtStep = 2 };
+        var survived = await run.Train();
+        Assert.Equal((alone.Weights, alone.Losses), (survived.Weights, survived.Losses));
+        Assert.True(run.LostLanes > 0, "nothing was lost: the kill came too late to test anything");
+    }
+
+    /// <summary>With blocks computed again the fingerprint and every gradient are the same, on any number of replicas.</summary>
+    [Fact]
+    public async Task Train_ActivationsCheckpointed_SameWeightsAsWithout() => Assert.Equal(
+        await new Run(6, 1, Precision.Bf16).Train(), await new Run(6, 2, Precision.Bf16) { Checkpointing = ActivationCheckpointing.Block }.Train());
+
+    /// <summary>A replica alone with four lanes: what <c>cluster plan</c> says is what it allocated, to a fiftieth.</summary>
+    [Theory]
+    [InlineData(Precision.Fp32, ActivationCheckpointing.None, ReductionPrecision.Fp32)]
+    [InlineData(Precision.Bf16, ActivationCheckpointing.Block, ReductionPrecision.Fp32)]
+    [InlineData(Precision.Bf16, ActivationCheckpointing.Block, ReductionPrecision.Bf16)]
+    public async Task AllocatedBytes_OfAReplica_AreThePlans(Precision precision, ActivationCheckpointing checkpointing, ReductionPrecision reduction)
+    {
+        var run = new Run(4, 1, precision) { Checkpointing = checkpointing, Reduction = reduction };
+        await run.Train();
+        var planned = ReplicaMemory.Of(run.Length, 1, 4, Run.BatchTokens, s_shape.Resolved(), new MemoryOptions(precision, false, checkpointing, reduction)).Total;
+        Assert.InRange(run.AllocatedBytes, planned * 0.98, planned * 1.02);
     }
 
     [Fact]
@@ -100,15 +140,16 @@ public class ReplicaWorkerTests
     }
 
     [Theory]
-    [InlineData(false, "in_process")]
-    [InlineData(true, "tcp")]
-    public async Task Train_TwoReplicas_BytesByTransportAndTimeByPhase(bool sockets, string transport)
+    [InlineData(false, "in_process", ReductionPrecision.Fp32, 4)]
+    [InlineData(true, "tcp", ReductionPrecision.Fp32, 4)]
+    [InlineData(true, "tcp", ReductionPrecision.Bf16, 2)]
+    public async Task Train_TwoReplicas_BytesByTransportAndTimeByPhase(bool sockets, string transport, ReductionPrecision reduction, int bytesOfANumber)
     {
-        var run = new Run(8, 2, Precision.Fp32) { Sockets = sockets };
+        var run = new Run(8, 2, Precision.Fp32) { Sockets = sockets, Reduction = reduction };
         await run.Train();
 
         // Each has one node: it reads the other's for its own slices, and the other slices' sums.
-        var bytes = Steps * (long)run.Length * sizeof(float);
+        var bytes = Steps * (long)run.Length * bytesOfANumber;
         Assert.Equal(2, run.Workers.Count());
         Assert.All(run.Workers, worker =>
         {
@@ -135,7 +176,16 @@ public class ReplicaWorkerTests
         private readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private StepCoordinator? _coordinator;
 
+        public const int BatchTokens = 32;
+
         public bool Sockets { get; init; }
+
+        public ReductionPrecision Reduction { get; init; }
+
+        public ActivationCheckpointing Checkpointing { get; init; }
+
+        /// <summary>Of the first replica, at the end.</summary>
+        public long AllocatedBytes { get; private set; }
 
         public int Victim { get; init; } = -1;
 
@@ -184,7 +234,7 @@ public class ReplicaWorkerTests
                     states.Add(await worker.Ask(Steps, (engine, applied) => (GradientHash.Of(engine.Parameters) + GradientHash.Of(engine.SecondMoments), applied)));
             }
 
-            Length = await _workers["r0"].Ask(0, (engine, _) => engine.Length);
+            (Length, AllocatedBytes) = await _workers["r0"].Ask(0, (engine, _) => (engine.Length, _workers["r0"].AllocatedBytes));
             Assert.All(states, s => Assert.Equal((states[0].Hash, (long)Steps), s));
             var computed = _workers.Values.Sum(w => w.LanesComputed);
             foreach (var worker in _workers.Values)
@@ -202,8 +252,8 @@ public class ReplicaWorkerTests
             if (step == SwappedStep && lane is (1 or 2))
                 lane = 3 - lane;
             var random = new CounterRandom(3, RandomPurpose.Synthetic, (ulong)(step * 1_000 + lane));
-            int[] Ids(ulong start) => [.. Enumerable.Range(0, 32).Select(i => (int)random.Below(start + (ulong)i, 48))];
-            return [new MicroBatch(Ids(0), Ids(100), [.. Enumerable.Repeat((byte)1, 32)], 16)];
+            int[] Ids(ulong start) => [.. Enumerable.Range(0, BatchTokens).Select(i => (int)random.Below(start + (ulong)i, 48))];
+            return [new MicroBatch(Ids(0), Ids(100), [.. Enumerable.Repeat((byte)1, BatchTokens)], 16)];
         }
 
         public IReadOnlyList<MicroBatch> Validation(int lane) => Lane(1_000_000, lane);
@@ -285,7 +335,8 @@ public class ReplicaWorkerTests
             if (Sockets)
                 _servers[id] = new TcpExchangeServer(gradients, new IPEndPoint(IPAddress.Loopback, 0), s_secret);
             _workers[id] = new ReplicaWorker(new Member(id, Sockets ? _servers[id].EndPoint.ToString() : id), 1, lanes, 1 << 12,
-                new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), null, steps, 32, 16, new RunIdentity("1")),
+                new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, BatchTokens, new AdamWOptions(), Checkpointing: Checkpointing), 7), null,
+                    steps, BatchTokens, 16, new RunIdentity("1"), Reduction),
                 this, this, new ReplicaExchange(gradients, state, Connect, member => new InProcessLink(_boards[member.Id].State)));
         }
 
