@@ -74,13 +74,18 @@ internal sealed class BalanceBenchmark(string folder, int steps, double laneSeco
                 {
                     var row = await RunAsync(count, balanced, round, corpus, undisturbed.WeightsSha256, cancellation);
                     rows.Add(row);
-                    say(string.Create(CultureInfo.InvariantCulture, $"{count} silos, {(balanced ? "balanced" : "not balanced")}: a step takes {row.StepMilliseconds} ms, then {row.SlowedStepMilliseconds} ms; {100 * row.Lost:0.0} % of the pace is lost, the slow one's share is {100 * row.Share:0} %; lanes {string.Join('|', row.LanesAtEnd)}; weights {(row.Equal ? "EQUAL" : "NOT EQUAL")}"));
+                    say(Words(row));
                 }
             }
         }
 
         return new BalanceBenchmarkResult(1_000 * laneSeconds, steps, rows);
     }
+
+    private static string Words(BalanceRow row) => string.Create(CultureInfo.InvariantCulture,
+        $"{row.Silos} silos, {(row.Balanced ? "balanced" : "not balanced")}: {row.StepMilliseconds} ms a step, then {row.SlowedStepMilliseconds} ms; ")
+        + string.Create(CultureInfo.InvariantCulture, $"{100 * row.Lost:0.0} % of the pace is lost, the slow one's share is {100 * row.Share:0} %; ")
+        + $"lanes {string.Join('|', row.LanesAtEnd)}; weights {(row.Equal ? "EQUAL" : "NOT EQUAL")}";
 
     private async Task<BalanceRow> RunAsync(int silos, bool balanced, int round, string corpus, string expected, CancellationToken cancellation)
     {
@@ -108,7 +113,9 @@ internal sealed class BalanceBenchmark(string folder, int steps, double laneSeco
         var settled = Median(Times(3 * steps / 4, steps - 1));
         var lanes = ledger.Where(e => e.Event == LedgerEvent.Computed).ToLookup(e => e.Step, e => ReplicaKey.Parse(ReplicaKey.OfMember(e.Member)).Silo);
         var names = cluster.State.Silos.Select(silo => silo.Name).ToArray();
-        var moved = Enumerable.Range(steps / 2, steps - steps / 2).Where(step => !LanesAt(step).SequenceEqual(LanesAt(steps / 2 - 1))).Select(step => (long?)step - steps / 2).FirstOrDefault();
+        var even = LanesAt(steps / 2 - 1);
+        var moved = Enumerable.Range(steps / 2, steps - steps / 2).Where(step => !LanesAt(step).SequenceEqual(even))
+            .Select(step => (long?)step - steps / 2).FirstOrDefault();
         return new BalanceRow(
             silos, silos * LanesPerReplica, balanced, summary.WeightsSha256 == expected, Math.Round(1_000 * before, 2), Math.Round(1_000 * after.Average(), 2),
             Math.Round(1 - before / after.Average(), 4), Math.Round(1 - before / settled, 4), Math.Round(1.0 / silos, 4), LanesAt(steps - 1), moved);

@@ -236,7 +236,8 @@ public static class BenchVerbs
         };
         var rounds = new Option<int>("--rounds") { Description = "Times without and with balancing, in turn.", HelpName = "N", DefaultValueFactory = _ => 1 };
         var json = Options.Json();
-        var command = new Command("balance", "A replica at half speed, with lanes divided evenly and by speed; ends with 1 where weights differ or it costs its share or more.")
+        var command = new Command(
+            "balance", "A replica at half speed, with lanes divided evenly and by speed; ends with 1 where weights differ or it costs its share or more.")
         {
             silos, steps, lane, rounds, json,
         };
@@ -260,7 +261,9 @@ public static class BenchVerbs
             else
             {
                 environment.Output.WriteLine();
-                Tables.Columns(environment.Console(), [">silos", ">lanes", "balanced", ">step, ms", ">slowed, ms", ">lost", ">lost, settled", ">share", "lanes at the end", "weights"],
+                Tables.Columns(
+                    environment.Console(),
+                    [">silos", ">lanes", "balanced", ">step, ms", ">slowed, ms", ">lost", ">lost, settled", ">share", "lanes at the end", "weights"],
                     result.Runs.Select(row => (string[])
                     [
                         Figures.Whole(row.Silos), Figures.Whole(row.Lanes), row.Balanced ? "yes" : "no", Figures.Number(row.StepMilliseconds, 1),

@@ -48,8 +48,8 @@ public sealed class LaneAssignment : IEquatable<LaneAssignment>
     /// <summary>
     /// The assignment that is done first where members differ in speed: no other has a smaller longest time, lanes of a member × its
     /// seconds per lane. Lanes are alike, so only their numbers matter, and handing each next lane to whoever would be done with it first
-    /// is exact (identical jobs on uniform machines; Graham et al., 1979); of two, to the one that has fewer. Every member has a lane where there are enough: who computes
-    /// nothing shows no speed. The lanes that every such division has in common are handed out at once, so that it takes n log n.
+    /// is exact (identical jobs on uniform machines; Graham et al., 1979); of two, to the one that has fewer. Every member has a lane where
+    /// there are enough: who computes nothing shows no speed. What all such divisions have in common is handed out at once: n log n.
     /// </summary>
     /// <param name="lanes">Number of lanes.</param>
     /// <param name="secondsPerLane">Of each member, above 0 and finite.</param>

@@ -44,10 +44,11 @@ public sealed class BalancingTests : IDisposable
         Assert.True(LanesOfTheSlowOne(SlowFrom + SlowSteps - 1) <= 2, string.Join(' ', Enumerable.Range(0, Steps).Select(LanesOfTheSlowOne)));
         Assert.True(LanesOfTheSlowOne(Steps - 1) >= 3, string.Join(' ', Enumerable.Range(0, Steps).Select(LanesOfTheSlowOne)));
 
-        int LanesOfTheSlowOne(int step) => entries.Count(e => e.Event == LedgerEvent.Computed && e.Step == step && ReplicaKey.Parse(ReplicaKey.OfMember(e.Member)).Silo == slow);
+        int LanesOfTheSlowOne(int step) => entries.Count(e =>
+            e.Event == LedgerEvent.Computed && e.Step == step && ReplicaKey.Parse(ReplicaKey.OfMember(e.Member)).Silo == slow);
 
-        Task SlowAsync(LocalProcess silo, long from, long steps, double seconds) => connection.Grains.GetGrain<IFaultGrain>(new ReplicaKey("faults", silo.Name, 0).ToString())
-            .ArmAsync(FaultKind.Slow, StepPhase.Backward, from, seconds, steps);
+        Task SlowAsync(LocalProcess silo, long from, long steps, double seconds) => connection.Grains
+            .GetGrain<IFaultGrain>(new ReplicaKey("faults", silo.Name, 0).ToString()).ArmAsync(FaultKind.Slow, StepPhase.Backward, from, seconds, steps);
     }
 
     private Cluster.Silo.Stages.RunRequest Request(string name)
