@@ -3,6 +3,7 @@ using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
 using Cluster.Data.Tokens;
+using Cluster.Inference.Quantization;
 
 namespace Cluster.Silo.Tests.Inference;
 
@@ -43,5 +44,34 @@ internal static class TinyRun
         var state = new CheckpointState(StageNames.Pretraining, step, step * 100, 1, RecipeJson.HashAt(recipe, StageNames.Pretraining, step), null, 0);
         return new CheckpointStore(folder.Checkpoints(StageNames.Pretraining), recipe.Training.KeepCheckpoints)
             .Save(state, layout, parameters, moments, moments).Manifest.WeightsSha256;
+    }
+
+    /// <summary>Writes that run with its model in 8 bits below it, as if somebody had measured it.</summary>
+    /// <returns>SHA-256 of the quantised weights.</returns>
+    public static string WriteQuantized(string root, string name, string quantized)
+    {
+        var checkpoint = Write(root, name);
+        var folder = new RunFolder(Path.Combine(root, name));
+        var recipe = RecipeJson.Parse(File.ReadAllText(folder.Recipe), folder.Recipe);
+        var layout = new ParameterLayout(recipe.Model);
+        var parameters = new float[layout.TotalCount];
+        ParameterInitialiser.Fill(parameters, layout, 1);
+        var scheme = QuantizationScheme.Of(WeightFormat.Int8);
+        return QuantizedModelFolder.Save(folder.Quantized(quantized), QuantizedModel.Of(layout, parameters, scheme), file => new QuantizedManifest
+        {
+            Version = QuantizedManifest.CurrentVersion,
+            Stage = StageNames.Pretraining,
+            Step = 1,
+            CheckpointSha256 = checkpoint,
+            RecipeSha256 = RecipeJson.HashAt(recipe, StageNames.Pretraining, 1),
+            Shape = layout.Shape,
+            Scheme = scheme,
+            Calibration = "none",
+            CalibrationTokens = 0,
+            BoundPercent = 1,
+            Figures = new QuantizedFigures(layout.ParameterCount * sizeof(float), file.Bytes, 1, 1, null, null, 1, 1),
+            File = file,
+            ManifestSha256 = "",
+        }).File.Sha256;
     }
 }

@@ -46,6 +46,22 @@ public sealed class OpenAiEndpointsTests(ServingCluster cluster) : IClassFixture
         Assert.Equal($"fp_{model.Weights.Sha256[..12]}", answer.RootElement.GetProperty("system_fingerprint").GetString());
     }
 
+    [Fact]
+    public async Task Completion_QuantizedModelByName_ItsOwnReply()
+    {
+        using var model = RunModel.Open(new RunFolder(Path.Combine(cluster.Runs, "small")), _ => { }, quantized: "int8");
+        var expected = model.Write("Once", new GenerationOptions { MaxTokens = 40, Seed = 5, Temperature = 0.9 });
+
+        using var answer = await PostAsync("/v1/completions", """{"model":"small:int8","prompt":"Once","max_tokens":40,"seed":5,"temperature":0.9}""");
+        using var whole = await PostAsync("/v1/completions", """{"model":"small","prompt":"Once","max_tokens":40,"seed":5,"temperature":0.9}""");
+
+        Assert.Equal(string.Concat(expected.Select(token => token.Text)), answer.RootElement.GetProperty("choices")[0].GetProperty("text").GetString());
+        Assert.Equal($"fp_{model.Weights.Sha256[..12]}", answer.RootElement.GetProperty("system_fingerprint").GetString());
+        Assert.NotEqual($"fp_{model.Weights.Sha256[..12]}", whole.RootElement.GetProperty("system_fingerprint").GetString());
+        using var listed = JsonDocument.Parse(await cluster.Http.GetStringAsync("/v1/models/small:int8"));
+        Assert.Equal("small:int8", listed.RootElement.GetProperty("id").GetString());
+    }
+
     [Theory]
     [InlineData("/v1/completions", "\"prompt\":\"Once\"", "text")]
     [InlineData("/v1/completions", "\"prompt\":[1,2,3]", "text")]

@@ -4,7 +4,7 @@ using Cluster.Web.Tests.Hosting;
 
 namespace Cluster.Web.Tests.Api.OpenAi;
 
-/// <summary>A host with two models of random weights, one token per byte: tiny, with a context of 256, and long, with one of 32,768.</summary>
+/// <summary>A host with models of random weights, one token per byte: tiny and small, with a context of 256, long, with one of 32,768, and small:int8.</summary>
 public class ServingCluster : WebHost
 {
     /// <inheritdoc/>
@@ -15,6 +15,7 @@ public class ServingCluster : WebHost
     {
         TinyRun.Write(Runs, "tiny");
         TinyRun.Write(Runs, "long", step: 2, context: 32_768);
+        TinyRun.WriteQuantized(Runs, "small", "int8");
     }
 
     /// <summary>Waits until a model's worker is as busy as that.</summary>
