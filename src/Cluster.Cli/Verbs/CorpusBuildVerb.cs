@@ -19,13 +19,7 @@ public static class CorpusBuildVerb
     {
         var recipe = new Option<string>("--recipe") { Description = $"A file of JSON, or the name {CurationPresets.ReferenceCorpus.Name}.", HelpName = "NAME|FILE", Required = true };
         var folder = Folder();
-        var workers = new Option<int>("--workers")
-        {
-            Description = "Partitions at a time; the result is the same for any number.",
-            HelpName = "N",
-            DefaultValueFactory = _ => Environment.ProcessorCount,
-        };
-        var processes = new Option<int?>("--processes") { Description = "Worker processes, each with one partition at a time, instead of --workers.", HelpName = "N" };
+        var (workers, processes) = (Workers(), Processes());
         var memory = Memory();
         var cluster = new Option<bool>("--cluster")
         {
@@ -39,9 +33,7 @@ public static class CorpusBuildVerb
         };
         command.SetAction(async (parsed, _) =>
         {
-            Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
-            Options.Check("--processes", parsed.GetValue(processes), 1, 256);
-            Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
+            Check(parsed, workers, processes, memory);
             var result = await CorpusBuild.RunAsync(
                 parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
                 message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen(),
@@ -67,12 +59,29 @@ public static class CorpusBuildVerb
 
     private static Option<string> Folder() => new("--out") { Description = "Where the corpus goes.", HelpName = "DIR", Required = true };
 
-    private static Option<int> Memory() => new("--memory")
+    internal static Option<int> Workers() => new("--workers")
     {
-        Description = "Megabytes for the buffers of sorting; what does not fit goes to disk.",
+        Description = "Partitions at a time; the result is the same for any number.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Environment.ProcessorCount,
+    };
+
+    internal static Option<int?> Processes() => new("--processes") { Description = "Worker processes, each with one partition at a time, instead of --workers.", HelpName = "N" };
+
+    internal static Option<int> Memory() => new("--memory")
+    {
+        Description = "Megabytes for buffers of sorting and tables of pieces; what does not fit goes to disk.",
         HelpName = "MB",
         DefaultValueFactory = _ => 256,
     };
+
+    /// <summary>Refuses numbers out of range.</summary>
+    internal static void Check(ParseResult parsed, Option<int> workers, Option<int?> processes, Option<int> memory)
+    {
+        Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
+        Options.Check("--processes", parsed.GetValue(processes), 1, 256);
+        Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
+    }
 
     private static CurationRecipe Read(string recipe)
     {

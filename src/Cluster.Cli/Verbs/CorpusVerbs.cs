@@ -14,6 +14,7 @@ public static class CorpusVerbs
         CorpusWhyVerb.Create(environment),
         CorpusSampleVerb.Create(environment),
         CorpusReportVerb.Create(environment),
+        CorpusTokenizerVerb.Create(environment),
         CorpusTrainClassifierVerb.Quality(environment),
         CorpusTrainClassifierVerb.Toxicity(environment),
         CorpusEvaluateQualityVerb.Create(environment),

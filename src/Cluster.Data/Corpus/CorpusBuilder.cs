@@ -20,9 +20,14 @@ public sealed class CorpusBuilder(CorpusOptions options, IQualityScorer? scorer 
     private readonly CorpusOptions _options = options.Validate();
     private readonly IQualityScorer _scorer = scorer ?? new HeuristicQualityScorer();
 
-    /// <summary>The source that <c>--corpus</c> means: a folder or file, or without one the reference documentation of the SDK.</summary>
+    /// <summary>The source that <c>--corpus</c> means: a corpus that was built, a folder or file, or without one the reference documentation of the SDK.</summary>
     /// <exception cref="UserErrorException">There is no reference documentation on this machine.</exception>
-    public static IDocumentSource Source(string? path) => path is null ? new DotnetReferenceSource() : new FolderSource(path);
+    public static IDocumentSource Source(string? path) => path switch
+    {
+        null => new DotnetReferenceSource(),
+        { Length: > 0 } when BuiltCorpusSource.Find(path) is { } built => built,
+        _ => new FolderSource(path),
+    };
 
     /// <summary>Builds the corpus.</summary>
     /// <param name="source">Where the text comes from.</param>

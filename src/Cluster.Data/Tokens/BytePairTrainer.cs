@@ -47,6 +47,12 @@ public static class BytePairTrainer
     /// <summary>Pieces of more bytes are counted as consecutive parts of this many, so that each merge costs little in any of them.</summary>
     public const int MaximumPieceBytes = 1024;
 
+    /// <summary>Fewest ids of a vocabulary: the bytes and the special tokens.</summary>
+    public const int SmallestVocabulary = 256 + SpecialTokens.Count;
+
+    /// <summary>Most ids of a vocabulary.</summary>
+    public const int LargestVocabulary = 1_000_000;
+
     private const int DocumentsPerTake = 32;
 
     /// <summary>Learns merges from <paramref name="documents"/>.</summary>
@@ -108,7 +114,7 @@ public static class BytePairTrainer
         });
     }
 
-    private static int Merges(BytePairTrainerOptions options) => options.VocabularySize - 256 - SpecialTokens.Count;
+    private static int Merges(BytePairTrainerOptions options) => options.VocabularySize - SmallestVocabulary;
 
     private static Merge[] Learn(PieceTable table, BytePairTrainerOptions options, CancellationToken cancellation)
     {
@@ -130,11 +136,10 @@ public static class BytePairTrainer
 
     private static void Validate(BytePairTrainerOptions options)
     {
-        const int smallest = 256 + SpecialTokens.Count;
-        if (options.VocabularySize is < smallest or > 1_000_000)
+        if (options.VocabularySize is < SmallestVocabulary or > LargestVocabulary)
             throw new UserErrorException(
                 FormattableString.Invariant($"The vocabulary size is {options.VocabularySize}."),
-                FormattableString.Invariant($"Give a size from {smallest} (256 bytes and {SpecialTokens.Count} special tokens) to 1000000."));
+                FormattableString.Invariant($"Give a size from {SmallestVocabulary} (256 bytes and {SpecialTokens.Count} special tokens) to {LargestVocabulary}."));
         if (options.MinimumCount < 1)
             throw new UserErrorException(FormattableString.Invariant($"The minimum count is {options.MinimumCount}."), "Give 1 or more.");
         if (options.MaximumBytes < 1)

@@ -48,9 +48,18 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
         return corpus;
     }
 
-    /// <summary>Learns the vocabulary from the training documents.</summary>
-    public ITokenizer Tokenize(CuratedCorpus corpus, CancellationToken cancellation)
+    /// <summary>Takes the vocabulary that came with the corpus, or learns one from the training documents.</summary>
+    /// <param name="corpus">Of <see cref="Curate"/>.</param>
+    /// <param name="ready">The corpus' own; null to learn one.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    public ITokenizer Tokenize(CuratedCorpus corpus, ITokenizer? ready, CancellationToken cancellation)
     {
+        if (ready is not null)
+        {
+            TokenizerFile.Save(ready, folder.Tokenizer);
+            return ready;
+        }
+
         var texts = corpus.Train.Select(d => d.Text);
         ITokenizer tokenizer = recipe.Tokenizer.Kind switch
         {

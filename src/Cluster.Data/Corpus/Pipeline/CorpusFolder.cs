@@ -71,6 +71,12 @@ public sealed class CorpusFolder(string root)
     /// <summary>Folder of the shards: a source for training and for other corpora.</summary>
     public string Shards => Path.Combine(Root, "shards");
 
+    /// <summary>How often each piece occurs in a shard: what vocabularies are learnt from.</summary>
+    public string Pieces(int partition) => Path.Combine(Root, "pieces", Number(partition) + ".bin");
+
+    /// <summary>The corpus' own tokenizer.</summary>
+    public string Tokenizer => Path.Combine(Root, "tokenizer.json");
+
     /// <summary>What became of each document of a partition, and why.</summary>
     public string Provenance(int partition) => Path.Combine(Root, "provenance", Number(partition) + ".jsonl.zst");
 

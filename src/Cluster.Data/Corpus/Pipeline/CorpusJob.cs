@@ -41,11 +41,12 @@ public sealed class CorpusJob
             .. recipe.Duplicates.Units is null ? (CorpusPhase[])[] : [new CorpusPhase(UnitHashPhase.Name, partitions), new CorpusPhase(DuplicatesPhase.UnitName, 1)],
             .. recipe.Mix is null ? (CorpusPhase[])[] : [new CorpusPhase(WritePhase.CountName, partitions)],
             new CorpusPhase(WritePhase.Name, partitions),
+            .. recipe.Tokenizer is null ? (CorpusPhase[])[] : [new CorpusPhase(PiecePhase.CountName, partitions), new CorpusPhase(PiecePhase.LearnName, 1)],
         ];
     }
 
     /// <summary>In order.</summary>
-    public IReadOnlyList<CorpusPhase> Phases { get; }
+    public IReadOnlyList<CorpusPhase> Phases { get; private init; }
 
     /// <summary>The folder.</summary>
     public CorpusFolder Folder => _folder;
@@ -90,6 +91,36 @@ public sealed class CorpusJob
             : throw new UserErrorException($"{folder.Recipe} was changed after the build began.", "Build the changed recipe into a new folder.");
     }
 
+    /// <summary>The pieces of a finished corpus, still to be counted where its recipe asks for no tokenizer: that one phase.</summary>
+    /// <exception cref="UserErrorException">The folder holds no finished corpus.</exception>
+    public static CorpusJob OpenPieces(CorpusFolder folder, CorpusResources resources)
+    {
+        CorpusSummary.Require(folder);
+        var job = Open(folder, resources);
+        return new CorpusJob(folder, job._recipe, job._plan, resources) { Phases = [new CorpusPhase(PiecePhase.CountName, job._plan.Partitions.Count)] };
+    }
+
+    /// <summary>Learns a vocabulary from the counted pieces, and clears away what outgrew memory.</summary>
+    /// <param name="vocabulary">Ids, 272 to 1,000,000.</param>
+    /// <param name="path">The file to write; null for the corpus' own <see cref="CorpusFolder.Tokenizer"/>.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">
+    /// The corpus' own file is of another size by its recipe, a count is missing or damaged, or the file can't be written.
+    /// </exception>
+    public TokenizerSummary LearnTokenizer(int vocabulary, string? path = null, CancellationToken cancellation = default)
+    {
+        if (path is null && _recipe.Tokenizer is { } fixedBy && fixedBy.Vocabulary != vocabulary)
+        {
+            throw new UserErrorException(
+                $"The corpus {_folder.Root} has a tokenizer of {fixedBy.Vocabulary} ids by its recipe, not of {vocabulary}.", "Give another file as --out.");
+        }
+
+        var made = new PiecePhase(_folder, _resources).Learn(vocabulary, _plan.Partitions.Count, path ?? _folder.Tokenizer, cancellation);
+        if (Directory.Exists(_folder.Work))
+            Directory.Delete(_folder.Work, recursive: true);
+        return made;
+    }
+
     /// <summary>Units of a phase that are not done, in order.</summary>
     public IReadOnlyList<int> Pending(CorpusPhase phase) =>
         [.. Enumerable.Range(0, phase.Units).Where(unit => !File.Exists(_folder.Marker(phase.Name, unit)))];
@@ -114,6 +145,11 @@ public sealed class CorpusJob
             DuplicatesPhase.UnitName => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Units(cancellation),
             WritePhase.CountName => new WritePhase(_folder, _recipe, _resources.Times).Count(unit, cancellation),
             WritePhase.Name => new WritePhase(_folder, _recipe, _resources.Times).Write(unit, _mix.Value, cancellation),
+            PiecePhase.CountName => new PiecePhase(_folder, _resources).Count(unit, cancellation),
+            PiecePhase.LearnName => new UnitResult
+            {
+                Tokenizer = new PiecePhase(_folder, _resources).Learn(_recipe.Tokenizer!.Vocabulary, _plan.Partitions.Count, _folder.Tokenizer, cancellation),
+            },
             _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "no such phase"),
         };
         AtomicWrite.AllText(marker, RunJson.Line(result) + "\n");
@@ -162,10 +198,11 @@ public sealed class CorpusJob
             Contamination = Contamination(),
             Mix = _mix.Value?.Report(Domains(WritePhase.Name)),
             Units = Phases.FirstOrDefault(phase => phase.Name == DuplicatesPhase.UnitName) is { } units ? Results(units).Single().Units : null,
+            Tokenizer = _recipe.Tokenizer is null ? null : Results(Phases[^1]).Single().Tokenizer,
         };
         AtomicWrite.AllText(_folder.Summary, RunJson.Document(summary) + "\n");
         // Of units whose process was killed while it wrote.
-        foreach (var folder in (string[])[Path.GetDirectoryName(_folder.Shard(0))!, Path.GetDirectoryName(_folder.Provenance(0))!])
+        foreach (var folder in (string[])[_folder.Shards, Path.GetDirectoryName(_folder.Provenance(0))!, Path.GetDirectoryName(_folder.Pieces(0))!])
         {
             foreach (var remnant in Directory.Exists(folder) ? Directory.GetFiles(folder, "*.tmp") : [])
                 File.Delete(remnant);

@@ -36,6 +36,11 @@ public sealed record CurationRecipe
     /// <summary>Proportions of sources, hosts or languages; null takes everything once.</summary>
     public MixOptions? Mix { get; init; }
 
+    /// <summary>The vocabulary that is learnt from the corpus; null learns none.</summary>
+    // Left out where it is null: recipes that never heard of it keep their hashes.
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public VocabularyRecipe? Tokenizer { get; init; }
+
     /// <summary>Sizes of files, lines and partitions.</summary>
     public ReadLimits Limits { get; init; } = new();
 
@@ -61,6 +66,7 @@ public sealed record CurationRecipe
         Duplicates.Validate();
         Decontamination?.Validate();
         Mix?.Validate();
+        Tokenizer?.Validate();
         if (!(MaximumFailedShare is >= 0 and <= 1))
             throw new UserErrorException(FormattableString.Invariant($"maximum_failed_share is {MaximumFailedShare}."), "Give a number from 0 to 1.");
         foreach (var stage in Stages)
