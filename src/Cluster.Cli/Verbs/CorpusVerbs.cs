@@ -11,6 +11,7 @@ public static class CorpusVerbs
     public static Command Create(CliEnvironment environment) => new("corpus", "Make a corpus by a recipe, ask what became of its documents, learn to judge text.")
     {
         CorpusBuildVerb.Create(environment),
+        CorpusCancelVerb.Create(environment),
         CorpusWhyVerb.Create(environment),
         CorpusSampleVerb.Create(environment),
         CorpusReportVerb.Create(environment),
