@@ -18,6 +18,7 @@ public static class CorpusBuildVerb
     public static Command Create(CliEnvironment environment)
     {
         var recipe = new Option<string>("--recipe") { Description = $"A file of JSON, or the name {CurationPresets.ReferenceCorpus.Name}.", HelpName = "NAME|FILE", Required = true };
+        var mix = new Option<string?>("--mix") { Description = "A mix in place of the recipe's own: a file such as corpus proxy writes.", HelpName = "FILE" };
         var folder = Folder();
         var (workers, processes) = (Workers(), Processes());
         var memory = Memory();
@@ -29,13 +30,13 @@ public static class CorpusBuildVerb
         var json = Options.Json();
         var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.")
         {
-            recipe, folder, workers, processes, memory, cluster, runs, json,
+            recipe, mix, folder, workers, processes, memory, cluster, runs, json,
         };
         command.SetAction(async (parsed, _) =>
         {
             Check(parsed, workers, processes, memory);
             var result = await CorpusBuild.RunAsync(
-                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
+                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe), parsed.GetValue(mix)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
                 message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen(),
                 cluster: parsed.GetValue(cluster) ? ClusterAddress.Find(parsed.GetRequiredValue(runs), environment) : null);
             if (parsed.GetValue(json))
@@ -83,14 +84,15 @@ public static class CorpusBuildVerb
         Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
     }
 
-    private static CurationRecipe Read(string recipe)
+    private static CurationRecipe Read(string recipe, string? mix)
     {
-        if (!recipe.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && !File.Exists(recipe))
-            return CurationPresets.Get(recipe);
-        return File.Exists(recipe)
-            ? CurationRecipeJson.Parse(File.ReadAllText(recipe), recipe)
-            : throw new UserErrorException($"The recipe {recipe} does not exist.", "Give the path of a file of JSON.");
+        var read = !recipe.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && !File.Exists(recipe)
+            ? CurationPresets.Get(recipe) : CurationRecipeJson.Parse(Text(recipe, "recipe"), recipe);
+        return mix is null ? read : read with { Mix = CurationRecipeJson.ParseMix(Text(mix, "mix"), mix) };
     }
+
+    private static string Text(string path, string what) => File.Exists(path)
+        ? File.ReadAllText(path) : throw new UserErrorException($"The {what} {path} does not exist.", "Give the path of a file of JSON.");
 
     private static void Render(CorpusBuildResult result, CliEnvironment environment)
     {

@@ -16,6 +16,7 @@ public static class CorpusVerbs
         CorpusSampleVerb.Create(environment),
         CorpusReportVerb.Create(environment),
         CorpusTokenizerVerb.Create(environment),
+        CorpusProxyVerb.Create(environment),
         CorpusTrainClassifierVerb.Quality(environment),
         CorpusTrainClassifierVerb.Toxicity(environment),
         CorpusEvaluateQualityVerb.Create(environment),

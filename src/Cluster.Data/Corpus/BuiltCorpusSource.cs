@@ -5,21 +5,29 @@ using Cluster.Data.Tokens;
 namespace Cluster.Data.Corpus;
 
 /// <summary>
-/// A corpus that the pipeline built, with its tokenizer if it has one. Its folder alone means both; the folder of its shards means the texts
-/// only, and a run then learns a vocabulary of its own.
+/// A corpus that the pipeline built, with its tokenizer if it has one. Its folder means the corpus as its recipe made it: documents as often as
+/// the mix takes them, with the quality that they were given and what their sources say about them. The folder of its shards means their texts
+/// only, as of any folder: a run then judges them anew, drops what stands there twice, and learns a vocabulary of its own.
 /// </summary>
 public sealed class BuiltCorpusSource : IDocumentSource
 {
     private readonly CorpusFolder _folder;
-    private readonly FolderSource _shards;
+    private readonly string[] _shards;
 
-    private BuiltCorpusSource(CorpusFolder folder) => (_folder, _shards) = (folder, new FolderSource(folder.Shards));
-
-    /// <inheritdoc/>
-    public string Description => _shards.Description;
+    private BuiltCorpusSource(CorpusFolder folder, CorpusSummary summary) =>
+        (_folder, Summary, _shards) = (folder, summary, [.. Enumerable.Range(0, summary.Partitions).Select(folder.Shard)]);
 
     /// <inheritdoc/>
-    public long TotalBytes => _shards.TotalBytes;
+    public string Description => $"the corpus in {_folder.Root}";
+
+    /// <inheritdoc/>
+    public long TotalBytes => _shards.Sum(path => new FileInfo(path) is { Exists: true } file ? file.Length : 0);
+
+    /// <summary>Its figures.</summary>
+    public CorpusSummary Summary { get; }
+
+    /// <summary>Its folder.</summary>
+    public CorpusFolder Folder => _folder;
 
     /// <summary>Where its tokenizer is, or null.</summary>
     public string? TokenizerPath => File.Exists(_folder.Tokenizer) ? _folder.Tokenizer : null;
@@ -28,11 +36,31 @@ public sealed class BuiltCorpusSource : IDocumentSource
     public static BuiltCorpusSource? Find(string path)
     {
         var folder = new CorpusFolder(path);
-        return File.Exists(folder.Summary) && File.Exists(folder.Plan) && Directory.Exists(folder.Shards) ? new BuiltCorpusSource(folder) : null;
+        return File.Exists(folder.Plan) && Directory.Exists(folder.Shards) && CorpusSummary.Load(folder) is { } summary ? new BuiltCorpusSource(folder, summary) : null;
     }
 
     /// <inheritdoc/>
-    public SourceContent Read(int workers, CancellationToken cancellation = default) => _shards.Read(workers, cancellation);
+    public SourceContent Read(int workers, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
+        var parts = new List<Document>[_shards.Length];
+        try
+        {
+            var parallel = new ParallelOptions { MaxDegreeOfParallelism = workers, CancellationToken = cancellation };
+            Parallel.For(0, parts.Length, parallel, i => parts[i] = [.. CorpusShard.Read(_shards[i])]);
+        }
+        catch (AggregateException errors) when (errors.InnerExceptions.OfType<UserErrorException>().FirstOrDefault() is { } error)
+        {
+            throw error;
+        }
+
+        var documents = parts.SelectMany(part => part).ToList();
+        if (documents.Count == 0)
+            throw new UserErrorException($"The corpus {_folder.Root} holds no document.", "Look at its report.html for what dropped them.");
+        var bytes = Curator.Bytes(documents);
+        var records = new CorpusStage("records", documents.Count, documents.Count, bytes, bytes, new Dictionary<string, long>(StringComparer.Ordinal));
+        return new SourceContent(documents, [], new SourceStatistics(parts.Length, bytes, 0, [records], [])) { Curated = true };
+    }
 
     /// <summary>The corpus' tokenizer for a run that asks for a byte-pair vocabulary of a size; null if the corpus has none.</summary>
     /// <exception cref="UserErrorException">It has one of another size, or a damaged one.</exception>

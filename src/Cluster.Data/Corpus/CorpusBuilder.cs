@@ -39,7 +39,8 @@ public sealed class CorpusBuilder(CorpusOptions options, IQualityScorer? scorer 
         progress?.Report(new CorpusProgress("reading", 0));
         var content = source.Read(_options.Workers, cancellation);
         progress?.Report(new CorpusProgress("curating", 0.5));
-        var (documents, curation) = Curator.Curate(content.Documents, _options, _scorer, cancellation);
+        var (documents, curation) = content.Curated
+            ? Curator.AsTheyAre(content.Documents, _options, _scorer, cancellation) : Curator.Curate(content.Documents, _options, _scorer, cancellation);
         var stages = new List<CorpusStage>(content.Statistics.Stages) { curation };
         if (_options.MaximumBytes > 0)
         {

@@ -25,15 +25,7 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
     /// <summary>Reads, curates, splits; writes the report and the held-out questions.</summary>
     public CuratedCorpus Curate(IDocumentSource source, CancellationToken cancellation)
     {
-        var options = new CorpusOptions
-        {
-            TrainFraction = 1 - recipe.Corpus.ValidationFraction - recipe.Corpus.TestFraction,
-            ValidationFraction = recipe.Corpus.ValidationFraction,
-            TestFraction = recipe.Corpus.TestFraction,
-            MaximumBytes = recipe.Corpus.MaxBytes,
-            Seed = recipe.Seed,
-        };
-        var corpus = new CorpusBuilder(options).Build(source, new Relay(p =>
+        var corpus = new CorpusBuilder(OptionsOf(recipe)).Build(source, new Relay(p =>
         {
             observer.StageProgress(StageNames.Corpus, p.Fraction, p.Stage);
             instruments?.Progress(folder.Name, StageNames.Corpus, p.Fraction);
@@ -47,6 +39,16 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
         AtomicWrite.AllText(folder.HeldOut, RunJson.Document(questions.Select(q => new HeldOutQuestion(q.Id, q.Question, q.Answer))) + "\n");
         return corpus;
     }
+
+    /// <summary>What a run's recipe says about its corpus: the same texts are held out wherever this is asked.</summary>
+    public static CorpusOptions OptionsOf(Recipe recipe) => new()
+    {
+        TrainFraction = 1 - recipe.Corpus.ValidationFraction - recipe.Corpus.TestFraction,
+        ValidationFraction = recipe.Corpus.ValidationFraction,
+        TestFraction = recipe.Corpus.TestFraction,
+        MaximumBytes = recipe.Corpus.MaxBytes,
+        Seed = recipe.Seed,
+    };
 
     /// <summary>Takes the vocabulary that came with the corpus, or learns one from the training documents.</summary>
     /// <param name="corpus">Of <see cref="Curate"/>.</param>

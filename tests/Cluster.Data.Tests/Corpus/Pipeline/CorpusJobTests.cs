@@ -95,6 +95,35 @@ public class CorpusJobTests
     }
 
     [Fact]
+    public async Task Build_InMemoryOfABuiltCorpus_RepeatsAndQualitiesStay()
+    {
+        using var folder = new TempFolder();
+        for (var i = 0; i < 30; i++)
+            folder.Write($"many/{i}.txt", string.Join(' ', Enumerable.Range(0, 12).Select(s => Sentence(i * 12 + s)))).Write($"few/{i}.txt", $"Tale {i} is short: {Sentence(i * 31)} {Sentence(i * 37 + 1)}");
+        var recipe = Recipe(folder) with
+        {
+            Sources = [new FolderRecipe { Name = "many", Path = folder.In("many") }, new FolderRecipe { Name = "few", Path = folder.In("few") }],
+            Duplicates = new DuplicatesRecipe { Near = null },
+            Mix = new Cluster.Data.Corpus.Mixing.MixOptions { Targets = new Dictionary<string, double> { ["many"] = 0.5, ["few"] = 0.5 }, MaximumRepeats = 3 },
+        };
+        var summary = await Build(folder, "out", 2, _ => recipe);
+        var options = new CorpusOptions { TrainFraction = 0.8, ValidationFraction = 0.2, TestFraction = 0 };
+        var built = new CorpusBuilder(options).Build(CorpusBuilder.Source(folder.In("out")));
+        var shards = Enumerable.Range(0, summary.Partitions).SelectMany(p => CorpusShard.Read(new CorpusFolder(folder.In("out")).Shard(p))).ToList();
+        Assert.Equal(90, shards.Count(document => document.Metadata.Dataset == "few"));
+        var documents = built.Train.Concat(built.Validation).ToDictionary(document => document.Id);
+        Assert.Equal(shards.Count, documents.Count);
+        Assert.All(shards, document => Assert.Equal((document.Quality, document.Metadata), (documents[document.Id].Quality, documents[document.Id].Metadata)));
+        // No copy of what is trained on is held out.
+        Assert.Empty(built.Train.Select(document => document.Text).Intersect(built.Validation.Select(document => document.Text)));
+        Assert.Equal(0.2, built.Validation.Count / (double)shards.Count, 0.15);
+
+        // Control: the shards alone are texts like any others, of which each counts once.
+        var texts = new CorpusBuilder(options).Build(CorpusBuilder.Source(new CorpusFolder(folder.In("out")).Shards));
+        Assert.Equal(shards.Select(document => document.Text).Distinct().Count(), texts.Train.Count + texts.Validation.Count);
+    }
+
+    [Fact]
     public async Task Run_StoppedAfterEachUnit_SameFilesAsAtOnce()
     {
         using var folder = Texts();
@@ -105,13 +134,16 @@ public class CorpusJobTests
         {
             using var stop = new CancellationTokenSource();
             var units = 0;
+            var phase = "";
             try
             {
                 var job = await CorpusJob.PrepareAsync(new CorpusFolder(folder.In("stopped")), Recipe(folder), new CorpusResources { Workers = 1 });
                 summary = CorpusRunner.Run(job, 1, progress =>
                 {
-                    if (++units == 4)
+                    // The first word of each phase is of units that were done before.
+                    if (progress.Phase == phase && ++units == 3)
                         stop.Cancel();
+                    phase = progress.Phase;
                 }, stop.Token);
             }
             catch (OperationCanceledException)
