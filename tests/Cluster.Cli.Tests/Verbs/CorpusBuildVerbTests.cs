@@ -83,6 +83,25 @@ public sealed class CorpusBuildVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Proxy_BadInput_IsUserErrorBeforeAnythingIsTrained()
+    {
+        Directory.CreateDirectory(_folder.In("in"));
+        File.WriteAllText(_folder.In("in/a.txt"), string.Join(' ', Enumerable.Range(0, 60).Select(i => $"A text about thing {i} and another thing.")));
+        var recipe = _folder.In("recipe.json");
+        File.WriteAllText(recipe, JsonSerializer.Serialize(new { sources = new[] { new { kind = "folder", name = "notes", path = _folder.In("in") } }, stages = new object[] { new { stage = "normalise" } } }));
+        Assert.Equal(0, (await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", _folder.In("corpus"))).Code);
+        var cli = new Cli();
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("none")), "no finished corpus");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("corpus"), "--steps", "10", "--reference-steps", "10"), "--reference-steps is 10");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("corpus"), "--set", "training.steps=7"), "--reference-steps");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("corpus")), "twenty documents");
+        Assert.Null(cli.Host.Request);
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "build", "--recipe", recipe, "--mix", _folder.In("none.json"), "--out", _folder.In("x")), "The mix", "none.json");
+        File.WriteAllText(_folder.In("mix.json"), "{\"targets\":{\"notes\":-1}}");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "build", "--recipe", recipe, "--mix", _folder.In("mix.json"), "--out", _folder.In("x")), "target of notes is -1");
+    }
+
+    [Fact]
     public async Task Build_WrongRecipe_OneParagraph()
     {
         Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", _folder.In("none.json"), "--out", _folder.In("x")), "none.json");

@@ -68,7 +68,7 @@ public sealed class CorpusBuildTests : IDisposable
         var recipe = _texts.RecipeFile(PartitionBytes);
         var alone = await BuildAsync("alone", workers: 2, processes: null);
         var folder = new CorpusFolder(_texts.In("killed"));
-        foreach (var phase in (string[])["read", "units", "write", "pieces"])
+        foreach (var phase in (string[])["read", "near-bands", "units", "write", "pieces"])
         {
             var before = Markers(folder, phase);
             using var watch = new MarkerWatch(folder, phase, before + 3);

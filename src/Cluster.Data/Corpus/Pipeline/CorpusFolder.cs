@@ -56,6 +56,9 @@ public sealed class CorpusFolder(string root)
     /// <summary>What a partition has of the evaluation sets.</summary>
     public string Contamination(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".contamination.json");
 
+    /// <summary>What a unit of a phase found among signatures or hashes, for the unit that joins them.</summary>
+    public string Found(string phase, int unit) => Path.Combine(Root, "work", "found", phase, Number(unit) + ".bin");
+
     /// <summary>Folder of the decisions on duplicates.</summary>
     public string Decisions(string kind) => Path.Combine(Root, "work", "decisions", kind);
 

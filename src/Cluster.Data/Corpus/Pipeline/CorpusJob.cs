@@ -37,8 +37,8 @@ public sealed class CorpusJob
         Phases =
         [
             new CorpusPhase(ReadPhase.Name, partitions),
-            new CorpusPhase(DuplicatesPhase.Name, 1),
-            .. recipe.Duplicates.Units is null ? (CorpusPhase[])[] : [new CorpusPhase(UnitHashPhase.Name, partitions), new CorpusPhase(DuplicatesPhase.UnitName, 1)],
+            .. DuplicatesPhase.Of(recipe.Duplicates, partitions),
+            .. recipe.Duplicates.Units is null ? (CorpusPhase[])[] : [new CorpusPhase(UnitHashPhase.Name, partitions), .. DuplicatesPhase.OfUnits(partitions)],
             .. recipe.Mix is null ? (CorpusPhase[])[] : [new CorpusPhase(WritePhase.CountName, partitions)],
             new CorpusPhase(WritePhase.Name, partitions),
             .. recipe.Tokenizer is null ? (CorpusPhase[])[] : [new CorpusPhase(PiecePhase.CountName, partitions), new CorpusPhase(PiecePhase.LearnName, 1)],
@@ -135,14 +135,19 @@ public sealed class CorpusJob
         var marker = _folder.Marker(phase, unit);
         if (File.Exists(marker))
             return;
-        if (phase == DuplicatesPhase.Name)
+        // Before anything is looked for: without its first unit a phase is not done, whatever the others do meanwhile.
+        if (unit == 0 && phase == DuplicatesPhase.Of(_recipe.Duplicates, _plan.Partitions.Count).First().Name)
             CheckFailures();
+        var duplicates = new DuplicatesPhase(_folder, _recipe, _plan, _resources);
         var result = phase switch
         {
             ReadPhase.Name => new ReadPhase(_folder, _recipe, _plan, _chain.Value, _resources.Times).Run(unit, cancellation),
-            DuplicatesPhase.Name => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Documents(cancellation),
+            DuplicatesPhase.RangeName => duplicates.Range(unit, cancellation),
+            DuplicatesPhase.BandName => duplicates.Band(unit, cancellation),
+            DuplicatesPhase.Name => duplicates.Documents(ResultsOf(DuplicatesPhase.RangeName), ResultsOf(DuplicatesPhase.BandName), cancellation),
             UnitHashPhase.Name => new UnitHashPhase(_folder, _recipe).Run(unit, cancellation),
-            DuplicatesPhase.UnitName => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Units(cancellation),
+            DuplicatesPhase.UnitRangeName => duplicates.UnitRange(unit, cancellation),
+            DuplicatesPhase.UnitName => duplicates.Units(ResultsOf(DuplicatesPhase.UnitRangeName)),
             WritePhase.CountName => new WritePhase(_folder, _recipe, _resources.Times).Count(unit, cancellation),
             WritePhase.Name => new WritePhase(_folder, _recipe, _resources.Times).Write(unit, _mix.Value, cancellation),
             PiecePhase.CountName => new PiecePhase(_folder, _resources).Count(unit, cancellation),
@@ -179,7 +184,7 @@ public sealed class CorpusJob
 
         foreach (var failure in _plan.Sources.SelectMany(source => source.Failures))
             statistics.Failed(failure.Reason, failure.Bytes);
-        var duplicates = Results(Phases[1]).Single();
+        var duplicates = ResultsOf(DuplicatesPhase.Name).Single();
         var summary = new CorpusSummary
         {
             Name = _recipe.Name,
@@ -197,8 +202,8 @@ public sealed class CorpusJob
             Near = duplicates.Near,
             Contamination = Contamination(),
             Mix = _mix.Value?.Report(Domains(WritePhase.Name)),
-            Units = Phases.FirstOrDefault(phase => phase.Name == DuplicatesPhase.UnitName) is { } units ? Results(units).Single().Units : null,
-            Tokenizer = _recipe.Tokenizer is null ? null : Results(Phases[^1]).Single().Tokenizer,
+            Units = ResultsOf(DuplicatesPhase.UnitName).SingleOrDefault()?.Units,
+            Tokenizer = ResultsOf(PiecePhase.LearnName).SingleOrDefault()?.Tokenizer,
         };
         AtomicWrite.AllText(_folder.Summary, RunJson.Document(summary) + "\n");
         // Of units whose process was killed while it wrote.
@@ -226,10 +231,13 @@ public sealed class CorpusJob
     private IReadOnlyDictionary<string, DomainSize> Domains(string phase)
     {
         var tally = new MixTally();
-        foreach (var (domain, size) in Results(Phases.Single(p => p.Name == phase)).SelectMany(result => result.Domains!))
+        foreach (var (domain, size) in ResultsOf(phase).SelectMany(result => result.Domains!))
             tally.Add(domain, size);
         return tally.Sizes;
     }
+
+    /// <summary>What all units of a phase say; nothing where the recipe has no such phase.</summary>
+    private UnitResult[] ResultsOf(string name) => Phases.FirstOrDefault(phase => phase.Name == name) is { } phase ? [.. Results(phase)] : [];
 
     private IEnumerable<UnitResult> Results(CorpusPhase phase)
     {
