@@ -63,6 +63,17 @@ public static class BytePairTrainer
     /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
     public static Merge[] Train(IEnumerable<string> documents, BytePairTrainerOptions options, CancellationToken cancellation = default)
     {
+        using var counted = Count(documents, options, cancellation);
+        return Learn(counted, options, cancellation);
+    }
+
+    /// <summary>The first half of <see cref="Train"/>, which threads share: how often each piece occurs.</summary>
+    /// <param name="documents">Read once, by one thread at a time.</param>
+    /// <param name="options">Workers, memory, scratch folder and the cap on bytes count here.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
+    public static CountedPieces Count(IEnumerable<string> documents, BytePairTrainerOptions options, CancellationToken cancellation = default)
+    {
         Validate(options);
         var counters = new PieceCounter[options.Workers];
         try
@@ -72,21 +83,32 @@ public static class BytePairTrainer
             Count(documents, counters, options.MaximumBytes, cancellation);
             if (counters.All(counter => counter.Spills == 0))
             {
-                var total = counters[0].Table;
                 foreach (var counter in counters[1..])
-                    total.Add(counter.Table);
-                return Learn(total, options, cancellation);
+                    counters[0].Table.Add(counter.Table);
+                return new CountedPieces(counters, counters[0].Table);
             }
 
             foreach (var counter in counters)
                 counter.Spill();
-            return TrainFromCounts([.. counters.SelectMany(counter => counter.Runs)], options, cancellation);
+            return new CountedPieces(counters, null);
         }
-        finally
+        catch
         {
             foreach (var counter in counters)
                 counter?.Dispose();
+            throw;
         }
+    }
+
+    /// <summary>The second half, which one thread does: each merge depends on the one before.</summary>
+    /// <param name="pieces">Of <see cref="Count(IEnumerable{string}, BytePairTrainerOptions, CancellationToken)"/>; may be learnt from more than once.</param>
+    /// <param name="options">Vocabulary, least count, memory and scratch folder count here.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
+    public static Merge[] Learn(CountedPieces pieces, BytePairTrainerOptions options, CancellationToken cancellation = default)
+    {
+        Validate(options);
+        return pieces.Table is { } table ? Learn(table, options, cancellation) : TrainFromCounts(pieces.Runs, options, cancellation);
     }
 
     /// <summary>
