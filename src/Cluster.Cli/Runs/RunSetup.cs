@@ -28,8 +28,8 @@ public static class RunSetup
     /// <summary>Refuses a corpus that is not there or holds no kind of text that is read, before anything else is started.</summary>
     public static void CheckCorpus(string? path)
     {
-        if (CorpusBuilder.Source(path) is FolderSource folder)
-            _ = folder.TotalBytes;
+        if (path is not null)
+            _ = CorpusBuilder.Source(path).TotalBytes;
     }
 
     /// <summary>As many replicas as there are cores for their threads and lanes for them to work on.</summary>

@@ -59,9 +59,6 @@ public sealed record TokenizerTableRow(int Vocabulary, double TokensPerByte, dou
 /// <summary>Trains a byte-pair tokenizer on a curated corpus and measures it on documents that it did not see.</summary>
 public static class TokenizerTraining
 {
-    /// <summary>Smallest vocabulary: the bytes and the special tokens.</summary>
-    public const int SmallestVocabulary = 256 + SpecialTokens.Count;
-
     private const long SampleBytes = 4 << 20;
 
     /// <summary>Trains.</summary>
@@ -83,7 +80,7 @@ public static class TokenizerTraining
         var corpusSeconds = clock.Elapsed.TotalSeconds;
 
         var bytes = train.Sum(document => (long)Encoding.UTF8.GetByteCount(document.Text));
-        progress($"learning {vocabulary - SmallestVocabulary:#,0} merges from {bytes:#,0} bytes");
+        progress($"learning {vocabulary - BytePairTrainer.SmallestVocabulary:#,0} merges from {bytes:#,0} bytes");
         clock.Restart();
         var merges = BytePairTrainer.Train(train.Select(document => document.Text), new BytePairTrainerOptions { VocabularySize = vocabulary }, cancellation);
         var seconds = clock.Elapsed.TotalSeconds;
@@ -118,10 +115,10 @@ public static class TokenizerTraining
     /// <summary>272, then the powers of two from 512, then the trained size.</summary>
     internal static IEnumerable<int> Sizes(int largest)
     {
-        yield return SmallestVocabulary;
+        yield return BytePairTrainer.SmallestVocabulary;
         for (var size = 512; size < largest; size *= 2)
             yield return size;
-        if (largest > SmallestVocabulary)
+        if (largest > BytePairTrainer.SmallestVocabulary)
             yield return largest;
     }
 

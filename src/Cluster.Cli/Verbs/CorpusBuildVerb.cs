@@ -18,14 +18,9 @@ public static class CorpusBuildVerb
     public static Command Create(CliEnvironment environment)
     {
         var recipe = new Option<string>("--recipe") { Description = $"A file of JSON, or the name {CurationPresets.ReferenceCorpus.Name}.", HelpName = "NAME|FILE", Required = true };
+        var mix = new Option<string?>("--mix") { Description = "A mix in place of the recipe's own: a file such as corpus proxy writes.", HelpName = "FILE" };
         var folder = Folder();
-        var workers = new Option<int>("--workers")
-        {
-            Description = "Partitions at a time; the result is the same for any number.",
-            HelpName = "N",
-            DefaultValueFactory = _ => Environment.ProcessorCount,
-        };
-        var processes = new Option<int?>("--processes") { Description = "Worker processes, each with one partition at a time, instead of --workers.", HelpName = "N" };
+        var (workers, processes) = (Workers(), Processes());
         var memory = Memory();
         var cluster = new Option<bool>("--cluster")
         {
@@ -35,15 +30,13 @@ public static class CorpusBuildVerb
         var json = Options.Json();
         var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.")
         {
-            recipe, folder, workers, processes, memory, cluster, runs, json,
+            recipe, mix, folder, workers, processes, memory, cluster, runs, json,
         };
         command.SetAction(async (parsed, _) =>
         {
-            Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
-            Options.Check("--processes", parsed.GetValue(processes), 1, 256);
-            Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
+            Check(parsed, workers, processes, memory);
             var result = await CorpusBuild.RunAsync(
-                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
+                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe), parsed.GetValue(mix)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
                 message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen(),
                 cluster: parsed.GetValue(cluster) ? ClusterAddress.Find(parsed.GetRequiredValue(runs), environment) : null);
             if (parsed.GetValue(json))
@@ -67,21 +60,39 @@ public static class CorpusBuildVerb
 
     private static Option<string> Folder() => new("--out") { Description = "Where the corpus goes.", HelpName = "DIR", Required = true };
 
-    private static Option<int> Memory() => new("--memory")
+    internal static Option<int> Workers() => new("--workers")
     {
-        Description = "Megabytes for the buffers of sorting; what does not fit goes to disk.",
+        Description = "Partitions at a time; the result is the same for any number.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Environment.ProcessorCount,
+    };
+
+    internal static Option<int?> Processes() => new("--processes") { Description = "Worker processes, each with one partition at a time, instead of --workers.", HelpName = "N" };
+
+    internal static Option<int> Memory() => new("--memory")
+    {
+        Description = "Megabytes for buffers of sorting and tables of pieces; what does not fit goes to disk.",
         HelpName = "MB",
         DefaultValueFactory = _ => 256,
     };
 
-    private static CurationRecipe Read(string recipe)
+    /// <summary>Refuses numbers out of range.</summary>
+    internal static void Check(ParseResult parsed, Option<int> workers, Option<int?> processes, Option<int> memory)
     {
-        if (!recipe.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && !File.Exists(recipe))
-            return CurationPresets.Get(recipe);
-        return File.Exists(recipe)
-            ? CurationRecipeJson.Parse(File.ReadAllText(recipe), recipe)
-            : throw new UserErrorException($"The recipe {recipe} does not exist.", "Give the path of a file of JSON.");
+        Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
+        Options.Check("--processes", parsed.GetValue(processes), 1, 256);
+        Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
     }
+
+    private static CurationRecipe Read(string recipe, string? mix)
+    {
+        var read = !recipe.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && !File.Exists(recipe)
+            ? CurationPresets.Get(recipe) : CurationRecipeJson.Parse(Text(recipe, "recipe"), recipe);
+        return mix is null ? read : read with { Mix = CurationRecipeJson.ParseMix(Text(mix, "mix"), mix) };
+    }
+
+    private static string Text(string path, string what) => File.Exists(path)
+        ? File.ReadAllText(path) : throw new UserErrorException($"The {what} {path} does not exist.", "Give the path of a file of JSON.");
 
     private static void Render(CorpusBuildResult result, CliEnvironment environment)
     {

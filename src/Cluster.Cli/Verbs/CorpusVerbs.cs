@@ -11,9 +11,12 @@ public static class CorpusVerbs
     public static Command Create(CliEnvironment environment) => new("corpus", "Make a corpus by a recipe, ask what became of its documents, learn to judge text.")
     {
         CorpusBuildVerb.Create(environment),
+        CorpusCancelVerb.Create(environment),
         CorpusWhyVerb.Create(environment),
         CorpusSampleVerb.Create(environment),
         CorpusReportVerb.Create(environment),
+        CorpusTokenizerVerb.Create(environment),
+        CorpusProxyVerb.Create(environment),
         CorpusTrainClassifierVerb.Quality(environment),
         CorpusTrainClassifierVerb.Toxicity(environment),
         CorpusEvaluateQualityVerb.Create(environment),

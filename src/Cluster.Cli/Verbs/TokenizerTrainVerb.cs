@@ -28,7 +28,7 @@ public static class TokenizerTrainVerb
             var cancellation = environment.Interrupts.Listen();
             var size = parsed.GetValue(vocabulary);
             var path = Path.GetFullPath(parsed.GetRequiredValue(file));
-            Options.Check("--vocab", size, TokenizerTraining.SmallestVocabulary, 1_000_000);
+            Options.Check("--vocab", size, BytePairTrainer.SmallestVocabulary, BytePairTrainer.LargestVocabulary);
             if (Directory.Exists(path))
                 throw new UserErrorException($"--out {path} is a folder.", "Give the path of a file, such as tokenizer.json.");
             RunSetup.CheckCorpus(parsed.GetValue(corpus));

@@ -20,9 +20,14 @@ public sealed class CorpusBuilder(CorpusOptions options, IQualityScorer? scorer 
     private readonly CorpusOptions _options = options.Validate();
     private readonly IQualityScorer _scorer = scorer ?? new HeuristicQualityScorer();
 
-    /// <summary>The source that <c>--corpus</c> means: a folder or file, or without one the reference documentation of the SDK.</summary>
+    /// <summary>The source that <c>--corpus</c> means: a corpus that was built, a folder or file, or without one the reference documentation of the SDK.</summary>
     /// <exception cref="UserErrorException">There is no reference documentation on this machine.</exception>
-    public static IDocumentSource Source(string? path) => path is null ? new DotnetReferenceSource() : new FolderSource(path);
+    public static IDocumentSource Source(string? path) => path switch
+    {
+        null => new DotnetReferenceSource(),
+        { Length: > 0 } when BuiltCorpusSource.Find(path) is { } built => built,
+        _ => new FolderSource(path),
+    };
 
     /// <summary>Builds the corpus.</summary>
     /// <param name="source">Where the text comes from.</param>
@@ -34,7 +39,8 @@ public sealed class CorpusBuilder(CorpusOptions options, IQualityScorer? scorer 
         progress?.Report(new CorpusProgress("reading", 0));
         var content = source.Read(_options.Workers, cancellation);
         progress?.Report(new CorpusProgress("curating", 0.5));
-        var (documents, curation) = Curator.Curate(content.Documents, _options, _scorer, cancellation);
+        var (documents, curation) = content.Curated
+            ? Curator.AsTheyAre(content.Documents, _options, _scorer, cancellation) : Curator.Curate(content.Documents, _options, _scorer, cancellation);
         var stages = new List<CorpusStage>(content.Statistics.Stages) { curation };
         if (_options.MaximumBytes > 0)
         {

@@ -87,6 +87,28 @@ public static class Curator
         return (kept, stage);
     }
 
+    /// <summary>
+    /// Documents of a corpus that was built: its recipe has decided who stays and how often, and given them their quality. Where it has
+    /// given none at all, they get the scorer's.
+    /// </summary>
+    /// <param name="documents">In order.</param>
+    /// <param name="options">Workers.</param>
+    /// <param name="scorer">Gives each document its quality, if none has one.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    internal static (List<Document> Documents, CorpusStage Stage) AsTheyAre(
+        IReadOnlyList<Document> documents, CorpusOptions options, IQualityScorer scorer, CancellationToken cancellation)
+    {
+        var taken = documents.ToArray();
+        if (Array.TrueForAll(taken, document => document.Quality == 0))
+        {
+            var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancellation };
+            Parallel.For(0, taken.Length, parallel, i => taken[i] = taken[i] with { Quality = scorer.Score(taken[i]) });
+        }
+
+        var bytes = Bytes(taken);
+        return ([.. taken], new CorpusStage("curation", taken.Length, taken.Length, bytes, bytes, new Dictionary<string, long>(StringComparer.Ordinal)));
+    }
+
     /// <summary>UTF-8 bytes of the documents' texts.</summary>
     internal static long Bytes(IEnumerable<Document> documents) =>
         documents.Sum(document => (long)Encoding.UTF8.GetByteCount(document.Text));

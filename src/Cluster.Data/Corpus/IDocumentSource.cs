@@ -22,7 +22,11 @@ public interface IDocumentSource
 /// <param name="Documents">In a stable order, identifiers unique.</param>
 /// <param name="Types">The structured reference documentation behind the documents, empty for plain text.</param>
 /// <param name="Statistics">Counts.</param>
-public sealed record SourceContent(IReadOnlyList<Document> Documents, IReadOnlyList<ReferenceType> Types, SourceStatistics Statistics);
+public sealed record SourceContent(IReadOnlyList<Document> Documents, IReadOnlyList<ReferenceType> Types, SourceStatistics Statistics)
+{
+    /// <summary>Whether a pipeline has judged, compared and mixed the documents already: they are then taken as they are, repeats included.</summary>
+    public bool Curated { get; init; }
+}
 
 /// <summary>What a source met while reading.</summary>
 /// <param name="Files">Files read.</param>

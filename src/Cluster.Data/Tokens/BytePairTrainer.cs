@@ -47,6 +47,12 @@ public static class BytePairTrainer
     /// <summary>Pieces of more bytes are counted as consecutive parts of this many, so that each merge costs little in any of them.</summary>
     public const int MaximumPieceBytes = 1024;
 
+    /// <summary>Fewest ids of a vocabulary: the bytes and the special tokens.</summary>
+    public const int SmallestVocabulary = 256 + SpecialTokens.Count;
+
+    /// <summary>Most ids of a vocabulary.</summary>
+    public const int LargestVocabulary = 1_000_000;
+
     private const int DocumentsPerTake = 32;
 
     /// <summary>Learns merges from <paramref name="documents"/>.</summary>
@@ -57,6 +63,17 @@ public static class BytePairTrainer
     /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
     public static Merge[] Train(IEnumerable<string> documents, BytePairTrainerOptions options, CancellationToken cancellation = default)
     {
+        using var counted = Count(documents, options, cancellation);
+        return Learn(counted, options, cancellation);
+    }
+
+    /// <summary>The first half of <see cref="Train"/>, which threads share: how often each piece occurs.</summary>
+    /// <param name="documents">Read once, by one thread at a time.</param>
+    /// <param name="options">Workers, memory, scratch folder and the cap on bytes count here.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
+    public static CountedPieces Count(IEnumerable<string> documents, BytePairTrainerOptions options, CancellationToken cancellation = default)
+    {
         Validate(options);
         var counters = new PieceCounter[options.Workers];
         try
@@ -66,21 +83,32 @@ public static class BytePairTrainer
             Count(documents, counters, options.MaximumBytes, cancellation);
             if (counters.All(counter => counter.Spills == 0))
             {
-                var total = counters[0].Table;
                 foreach (var counter in counters[1..])
-                    total.Add(counter.Table);
-                return Learn(total, options, cancellation);
+                    counters[0].Table.Add(counter.Table);
+                return new CountedPieces(counters, counters[0].Table);
             }
 
             foreach (var counter in counters)
                 counter.Spill();
-            return TrainFromCounts([.. counters.SelectMany(counter => counter.Runs)], options, cancellation);
+            return new CountedPieces(counters, null);
         }
-        finally
+        catch
         {
             foreach (var counter in counters)
                 counter?.Dispose();
+            throw;
         }
+    }
+
+    /// <summary>The second half, which one thread does: each merge depends on the one before.</summary>
+    /// <param name="pieces">Of <see cref="Count(IEnumerable{string}, BytePairTrainerOptions, CancellationToken)"/>; may be learnt from more than once.</param>
+    /// <param name="options">Vocabulary, least count, memory and scratch folder count here.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
+    public static Merge[] Learn(CountedPieces pieces, BytePairTrainerOptions options, CancellationToken cancellation = default)
+    {
+        Validate(options);
+        return pieces.Table is { } table ? Learn(table, options, cancellation) : TrainFromCounts(pieces.Runs, options, cancellation);
     }
 
     /// <summary>
@@ -108,7 +136,7 @@ public static class BytePairTrainer
         });
     }
 
-    private static int Merges(BytePairTrainerOptions options) => options.VocabularySize - 256 - SpecialTokens.Count;
+    private static int Merges(BytePairTrainerOptions options) => options.VocabularySize - SmallestVocabulary;
 
     private static Merge[] Learn(PieceTable table, BytePairTrainerOptions options, CancellationToken cancellation)
     {
@@ -130,11 +158,10 @@ public static class BytePairTrainer
 
     private static void Validate(BytePairTrainerOptions options)
     {
-        const int smallest = 256 + SpecialTokens.Count;
-        if (options.VocabularySize is < smallest or > 1_000_000)
+        if (options.VocabularySize is < SmallestVocabulary or > LargestVocabulary)
             throw new UserErrorException(
                 FormattableString.Invariant($"The vocabulary size is {options.VocabularySize}."),
-                FormattableString.Invariant($"Give a size from {smallest} (256 bytes and {SpecialTokens.Count} special tokens) to 1000000."));
+                FormattableString.Invariant($"Give a size from {SmallestVocabulary} (256 bytes and {SpecialTokens.Count} special tokens) to {LargestVocabulary}."));
         if (options.MinimumCount < 1)
             throw new UserErrorException(FormattableString.Invariant($"The minimum count is {options.MinimumCount}."), "Give 1 or more.");
         if (options.MaximumBytes < 1)

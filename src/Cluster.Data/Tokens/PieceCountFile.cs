@@ -2,6 +2,7 @@
 
 using System.Buffers.Binary;
 using Cluster.Core.Errors;
+using Cluster.Data.Files;
 
 namespace Cluster.Data.Tokens;
 
@@ -18,25 +19,13 @@ internal static class PieceCountFile
     /// <summary>Writes a file whole or not at all; equal pieces that follow each other become one.</summary>
     public sealed class Writer : IDisposable
     {
-        private readonly string _path, _aside;
-        private readonly FileStream _file;
+        private readonly AsideFile _file;
         private byte[] _last = [];
         private int _lastLength = -1;
         private long _lastCount, _pieces, _bytes;
-        private bool _complete;
 
         /// <exception cref="UserErrorException">The file can't be written.</exception>
-        public Writer(string path)
-        {
-            (_path, _aside) = (path, $"{path}.{Path.GetRandomFileName()}.tmp");
-            _file = Guard(() =>
-            {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-                var file = new FileStream(_aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
-                file.Write(new byte[HeaderBytes]);
-                return file;
-            });
-        }
+        public Writer(string path) => _file = new AsideFile(path, HeaderBytes);
 
         public void Add(ReadOnlySpan<byte> piece, long count)
         {
@@ -60,36 +49,18 @@ internal static class PieceCountFile
             Magic.CopyTo(header);
             BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(8), _pieces);
             BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(16), _bytes);
-            Guard(() =>
-            {
-                _file.Position = 0;
-                _file.Write(header);
-                _file.Flush(flushToDisk: true);
-                _file.Dispose();
-                File.Move(_aside, _path, overwrite: true);
-                return true;
-            });
-            _complete = true;
+            _file.Complete(header);
         }
 
-        public void Dispose()
-        {
-            _file.Dispose();
-            if (!_complete)
-                File.Delete(_aside);
-        }
+        public void Dispose() => _file.Dispose();
 
         private void Flush()
         {
             if (_lastLength < 0)
                 return;
-            Guard(() =>
-            {
-                Number(_lastLength);
-                _file.Write(_last, 0, _lastLength);
-                Number(_lastCount);
-                return true;
-            });
+            Number(_lastLength);
+            _file.Write(_last.AsSpan(0, _lastLength));
+            Number(_lastCount);
             _pieces++;
             _bytes += _lastLength;
             _lastLength = -1;
@@ -97,22 +68,12 @@ internal static class PieceCountFile
 
         private void Number(long value)
         {
+            Span<byte> groups = stackalloc byte[10];
+            var length = 0;
             for (; value >= 128; value >>= 7)
-                _file.WriteByte((byte)(value | 128));
-            _file.WriteByte((byte)value);
-        }
-
-        private T Guard<T>(Func<T> work)
-        {
-            try
-            {
-                return work();
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                throw new UserErrorException(
-                    $"{_path} can't be written ({e.Message.TrimEnd('.')}).", "Check that the folder is writable and the disk has space.", e);
-            }
+                groups[length++] = (byte)(value | 128);
+            groups[length++] = (byte)value;
+            _file.Write(groups[..length]);
         }
     }
 

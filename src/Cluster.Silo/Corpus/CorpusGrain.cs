@@ -14,7 +14,7 @@ namespace Cluster.Silo.Corpus;
 
 /// <summary>What the coordinator of a corpus must know on another silo.</summary>
 [GenerateSerializer]
-public sealed record CorpusState
+public sealed record CorpusState : ISubmittedWorkState
 {
     /// <summary>The build; null before the first.</summary>
     [Id(0)]
@@ -27,76 +27,70 @@ public sealed record CorpusState
     /// <summary>Why it failed.</summary>
     [Id(2)]
     public string? Reason { get; set; }
+
+    /// <summary>Whether it is to end early.</summary>
+    [Id(3)]
+    public bool Cancelled { get; set; }
+
+    bool ISubmittedWorkState.Submitted => Submission is not null;
 }
 
 /// <inheritdoc cref="ICorpusGrain"/>
 [KeepAlive]
-public sealed partial class CorpusGrain(
-    [PersistentState("corpus")] IPersistentState<CorpusState> state, DataSilos silos, TimeProvider time, ILogger<CorpusGrain> logger)
-    : Grain, ICorpusGrain, IRemindable
+public sealed partial class CorpusGrain : Grain, ICorpusGrain, IRemindable
 {
-    private const string Reminder = "wake";
-    private static readonly TimeSpan s_reminder = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(250);
 
+    private readonly IPersistentState<CorpusState> _state;
+    private readonly DataSilos _silos;
+    private readonly TimeProvider _time;
+    private readonly ILogger<CorpusGrain> _logger;
+    private readonly SubmittedWork<CorpusState> _work;
     private readonly LongPoll _changed = new();
-    private CancellationTokenSource _cancel = new(), _leave = new();
     private CorpusBuildProgress _progress = new("plan", 0, 0);
     private int _lost;
     private long _changes;
 
-    private bool Works => state.State is { Submission: not null, Ended: null };
+    /// <param name="state">What another silo has to know.</param>
+    /// <param name="silos">Those that build.</param>
+    /// <param name="time">Clocks pauses.</param>
+    /// <param name="logger">Takes what happens to units.</param>
+    public CorpusGrain([PersistentState("corpus")] IPersistentState<CorpusState> state, DataSilos silos, TimeProvider time, ILogger<CorpusGrain> logger)
+    {
+        (_state, _silos, _time, _logger) = (state, silos, time, logger);
+        _work = new SubmittedWork<CorpusState>(state, new WorkReminder(this), Start, Change, logger);
+    }
 
     /// <inheritdoc/>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        if (Works)
-        {
-            LogGoesOn(this.GetPrimaryKeyString());
-            Begin();
-        }
-
+        _work.Activate(this.GetPrimaryKeyString());
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
-    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => await _leave.CancelAsync();
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => _work.LeaveAsync();
 
     /// <inheritdoc/>
-    public async Task SubmitAsync(CorpusSubmission submission)
-    {
-        if (Works)
-            return;
-        state.State = new CorpusState { Submission = submission };
-        await state.WriteStateAsync();
-        // While nobody watches, only a reminder brings the coordinator of a dead silo back.
-        await this.RegisterOrUpdateReminder(Reminder, s_reminder, s_reminder);
-        Begin();
-    }
+    public Task SubmitAsync(CorpusSubmission submission) => _work.SubmitAsync(new CorpusState { Submission = submission });
 
     /// <inheritdoc/>
-    public async Task<bool> CancelAsync()
-    {
-        if (!Works)
-            return false;
-        await _cancel.CancelAsync();
-        return true;
-    }
+    public Task<bool> CancelAsync() => _work.CancelAsync();
 
     /// <inheritdoc/>
     public async Task<CorpusProgress> WaitAsync(long after)
     {
         // An activation that took over counts from nought.
-        await _changed.UntilAsync(() => !Works || Volatile.Read(ref _changes) != after);
-        var (s, progress) = (state.State, _progress);
+        await _changed.UntilAsync(() => !_work.Works || Volatile.Read(ref _changes) != after);
+        var progress = _progress;
         return new CorpusProgress(
-            s.Submission is null ? "none" : s.Ended ?? "running", s.Reason, progress.Phase, progress.Done, progress.Units, Volatile.Read(ref _lost), Volatile.Read(ref _changes));
+            _work.State, _state.State.Reason, progress.Phase, progress.Done, progress.Units, Volatile.Read(ref _lost), Volatile.Read(ref _changes));
     }
 
     /// <inheritdoc/>
     public Task WakeAsync()
     {
-        if (state.State.Submission is null)
+        if (_state.State.Submission is null)
             DeactivateOnIdle();
         return Task.CompletedTask;
     }
@@ -104,14 +98,15 @@ public sealed partial class CorpusGrain(
     /// <inheritdoc/>
     public Task ReceiveReminder(string reminderName, TickStatus status) => WakeAsync();
 
-    private void Begin()
+    private Task Start(CancellationToken cancel, CancellationToken leave)
     {
-        (_cancel, _leave) = (new CancellationTokenSource(), new CancellationTokenSource());
         // Off the grain's turns only what is taken along here may be used.
-        var (submission, name, grains) = (state.State.Submission!, this.GetPrimaryKeyString(), GrainFactory);
-        var stop = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token, _leave.Token);
-        var work = Task.Run(() => BuildAsync(submission, name, grains, stop.Token));
-        FinishAsync(work, stop, _leave.Token).Ignore();
+        var (submission, name, grains) = (_state.State.Submission!, this.GetPrimaryKeyString(), GrainFactory);
+        return Task.Run(async () =>
+        {
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, leave);
+            await BuildAsync(submission, name, grains, stop.Token);
+        });
     }
 
     private async Task BuildAsync(CorpusSubmission submission, string name, IGrainFactory grains, CancellationToken cancellation)
@@ -119,7 +114,7 @@ public sealed partial class CorpusGrain(
         var folder = new CorpusFolder(submission.Folder);
         var recipe = CurationRecipeJson.Parse(submission.RecipeJson, "The submitted recipe");
         var resources = new CorpusResources { Workers = submission.WorkersPerSilo, MemoryBytes = submission.MemoryBytes };
-        var job = await CorpusJob.PrepareAsync(folder, recipe, resources, time, cancellation: cancellation);
+        var job = await CorpusJob.PrepareAsync(folder, recipe, resources, _time, cancellation: cancellation);
         if (CorpusSummary.Load(folder) is null)
         {
             foreach (var phase in job.Phases)
@@ -133,6 +128,7 @@ public sealed partial class CorpusGrain(
     private async Task PhaseAsync(
         CorpusJob job, CorpusPhase phase, CorpusSubmission submission, string name, IGrainFactory grains, CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
         var pending = new ConcurrentQueue<int>(job.Pending(phase));
         var left = pending.Count;
         Show(new CorpusBuildProgress(phase.Name, phase.Units - left, phase.Units));
@@ -141,7 +137,7 @@ public sealed partial class CorpusGrain(
         var workers = new Dictionary<string, Task>(StringComparer.Ordinal);
         while (Volatile.Read(ref left) > 0)
         {
-            foreach (var silo in silos.Active())
+            foreach (var silo in _silos.Active())
             {
                 for (var slot = 0; slot < submission.WorkersPerSilo && !pending.IsEmpty; slot++)
                 {
@@ -151,7 +147,7 @@ public sealed partial class CorpusGrain(
                 }
             }
 
-            await Task.WhenAny([.. workers.Values.Where(task => !task.IsCompleted), Task.Delay(s_look, time, failed.Token)]);
+            await Task.WhenAny([.. workers.Values.Where(task => !task.IsCompleted), Task.Delay(s_look, _time, failed.Token)]);
             if (workers.Values.FirstOrDefault(task => task.IsFaulted) is { } broken)
             {
                 await failed.CancelAsync();
@@ -210,60 +206,15 @@ public sealed partial class CorpusGrain(
     private void Show(CorpusBuildProgress progress)
     {
         _progress = progress;
-        Interlocked.Increment(ref _changes);
-        _changed.Changed();
+        Change();
     }
 
-    private async Task FinishAsync(Task work, CancellationTokenSource stop, CancellationToken leave)
+    private void Change()
     {
-        string ended;
-        string? reason = null;
-        try
-        {
-            await work;
-            ended = "done";
-        }
-        catch (OperationCanceledException) when (leave.IsCancellationRequested)
-        {
-            return;
-        }
-        catch (OperationCanceledException)
-        {
-            ended = "cancelled";
-        }
-        catch (Exception error)
-        {
-            if (error is not UserErrorException)
-                LogFailed(error);
-            (ended, reason) = ("failed", error.Message);
-        }
-
-        stop.Dispose();
-        (state.State.Ended, state.State.Reason) = (ended, reason);
         Interlocked.Increment(ref _changes);
         _changed.Changed();
-        try
-        {
-            await state.WriteStateAsync();
-            if (await this.GetReminder(Reminder) is { } reminder)
-                await this.UnregisterReminder(reminder);
-        }
-        catch (Exception error)
-        {
-            // Whoever watches is told from memory; a store that has lost the build brings nobody back for it.
-            LogNotNoted(error);
-        }
     }
-
-    [LoggerMessage(LogLevel.Information, "The corpus {Corpus} goes on from its folder on another silo")]
-    private partial void LogGoesOn(string corpus);
 
     [LoggerMessage(LogLevel.Information, "Unit {Unit} of the phase {Phase} was lost with {Worker} and is given out again")]
     private partial void LogLost(Exception error, string phase, int unit, string worker);
-
-    [LoggerMessage(LogLevel.Warning, "The corpus' end could not be noted")]
-    private partial void LogNotNoted(Exception error);
-
-    [LoggerMessage(LogLevel.Error, "The corpus failed")]
-    private partial void LogFailed(Exception error);
 }

@@ -13,7 +13,7 @@ namespace Cluster.Silo.Runs;
 
 /// <summary>What the driver must know on another silo.</summary>
 [GenerateSerializer]
-public sealed record RunDriverState
+public sealed record RunDriverState : ISubmittedWorkState
 {
     /// <summary>The run; null before the first.</summary>
     [Id(0)]
@@ -30,51 +30,49 @@ public sealed record RunDriverState
     /// <summary>Whether it is to end early.</summary>
     [Id(3)]
     public bool Cancelled { get; set; }
+
+    bool ISubmittedWorkState.Submitted => Submission is not null;
 }
 
 /// <inheritdoc cref="IRunDriverGrain"/>
 [KeepAlive]
-public sealed partial class RunDriverGrain(
-    [PersistentState("run-driver")] IPersistentState<RunDriverState> state, TrainingSilos silos, TimeProvider time, DataInstruments data, ILogger<RunDriverGrain> logger)
-    : Grain, IRunDriverGrain, IRemindable
+public sealed class RunDriverGrain : Grain, IRunDriverGrain, IRemindable
 {
     private const int MostEvents = 20_000, EventsAtATime = 2_000;
-    private const string Reminder = "wake";
-    private static readonly TimeSpan s_reminder = TimeSpan.FromMinutes(1);
 
     private readonly LineLog _events = new(MostEvents, line => !line.Contains("\"point\":", StringComparison.Ordinal));
     private readonly Lock _gate = new();
     private readonly LongPoll _changed = new();
-    private CancellationTokenSource _cancel = new(), _leave = new();
+    private readonly IPersistentState<RunDriverState> _state;
+    private readonly TrainingSilos _silos;
+    private readonly TimeProvider _time;
+    private readonly DataInstruments _data;
+    private readonly SubmittedWork<RunDriverState> _work;
 
-    private bool Works => state.State is { Submission: not null, Ended: null };
+    /// <param name="state">What another silo has to know.</param>
+    /// <param name="silos">Those that train.</param>
+    /// <param name="time">Clocks the run.</param>
+    /// <param name="data">Shown what becomes of the text.</param>
+    /// <param name="logger">Takes failures.</param>
+    public RunDriverGrain(
+        [PersistentState("run-driver")] IPersistentState<RunDriverState> state, TrainingSilos silos, TimeProvider time, DataInstruments data, ILogger<RunDriverGrain> logger)
+    {
+        (_state, _silos, _time, _data) = (state, silos, time, data);
+        _work = new SubmittedWork<RunDriverState>(state, new WorkReminder(this), Start, _changed.Changed, logger);
+    }
 
     /// <inheritdoc/>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        if (Works)
-        {
-            LogGoesOn(this.GetPrimaryKeyString());
-            Begin();
-        }
-
+        _work.Activate(this.GetPrimaryKeyString());
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
-    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => await _leave.CancelAsync();
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => _work.LeaveAsync();
 
     /// <inheritdoc/>
-    public async Task SubmitAsync(RunSubmission submission)
-    {
-        if (Works)
-            return;
-        state.State = new RunDriverState { Submission = submission };
-        await state.WriteStateAsync();
-        // While nobody watches and no stage's grain lives, only a reminder brings the driver of a dead silo back.
-        await this.RegisterOrUpdateReminder(Reminder, s_reminder, s_reminder);
-        Begin();
-    }
+    public Task SubmitAsync(RunSubmission submission) => _work.SubmitAsync(new RunDriverState { Submission = submission });
 
     /// <inheritdoc/>
     public Task<bool> PauseAsync() => WishAsync(training => training.PauseAsync());
@@ -83,21 +81,13 @@ public sealed partial class RunDriverGrain(
     public Task<bool> ResumeAsync() => WishAsync(training => training.ResumeAsync());
 
     /// <inheritdoc/>
-    public async Task<bool> CancelAsync()
-    {
-        if (!Works)
-            return false;
-        state.State.Cancelled = true;
-        await state.WriteStateAsync();
-        await _cancel.CancelAsync();
-        return true;
-    }
+    public Task<bool> CancelAsync() => _work.CancelAsync();
 
     /// <inheritdoc/>
     public Task WakeAsync()
     {
         // Of a run that works in its own process there is no driver.
-        if (state.State.Submission is null)
+        if (_state.State.Submission is null)
             DeactivateOnIdle();
         return Task.CompletedTask;
     }
@@ -108,25 +98,21 @@ public sealed partial class RunDriverGrain(
     /// <inheritdoc/>
     public async Task<RunProgress> WaitAsync(long after)
     {
-        await _changed.UntilAsync(() => !Works || _events.Added > after);
+        await _changed.UntilAsync(() => !_work.Works || _events.Added > after);
         RunLines lines;
         lock (_gate)
             lines = _events.From(after, EventsAtATime);
         // An activation that took over has told less than the one before it had.
         if (_events.Added < after)
             lines = new RunLines([], _events.Added);
-        var s = state.State;
-        return new RunProgress(s.Submission is null ? "none" : s.Ended ?? "running", s.Reason, lines.Lines, lines.Next);
+        return new RunProgress(_work.State, _state.State.Reason, lines.Lines, lines.Next);
     }
 
-    private void Begin()
+    private Task Start(CancellationToken cancel, CancellationToken leave)
     {
-        (_cancel, _leave) = (new CancellationTokenSource(), new CancellationTokenSource());
-        if (state.State.Cancelled)
-            _cancel.Cancel();
-        var submission = state.State.Submission!;
-        var runner = new StageRunner(GrainFactory, () => time.GetUtcNow() - submission.SubmittedAt, data);
-        var replicas = Math.Max(1, silos.Active().Count) * submission.SlotsPerSilo;
+        var submission = _state.State.Submission!;
+        var runner = new StageRunner(GrainFactory, () => _time.GetUtcNow() - submission.SubmittedAt, _data);
+        var replicas = Math.Max(1, _silos.Active().Count) * submission.SlotsPerSilo;
         var request = new RunRequest
         {
             Folder = new RunFolder(submission.RunPath),
@@ -138,54 +124,13 @@ public sealed partial class RunDriverGrain(
             StopAfter = submission.StopAfter,
             SamplePrompt = submission.SamplePrompt,
         };
-        var (cancel, leave) = (_cancel.Token, _leave.Token);
-        var work = Task.Run(() => runner.RunAsync(request, new EventObserver(Write), cancel, leave));
-        FinishAsync(work, leave).Ignore();
-    }
-
-    private async Task FinishAsync(Task<RunSummary> work, CancellationToken leave)
-    {
-        string ended;
-        string? reason = null;
-        try
-        {
-            await work;
-            ended = "done";
-        }
-        catch (OperationCanceledException) when (leave.IsCancellationRequested)
-        {
-            return;
-        }
-        catch (OperationCanceledException)
-        {
-            ended = "cancelled";
-        }
-        catch (Exception error)
-        {
-            if (error is not UserErrorException)
-                LogFailed(error);
-            (ended, reason) = ("failed", error.Message);
-        }
-
-        (state.State.Ended, state.State.Reason) = (ended, reason);
-        _changed.Changed();
-        try
-        {
-            await state.WriteStateAsync();
-            if (await this.GetReminder(Reminder) is { } reminder)
-                await this.UnregisterReminder(reminder);
-        }
-        catch (Exception error)
-        {
-            // Whoever watches is told from memory; a store that has lost the run brings nobody back for it.
-            LogNotNoted(error);
-        }
+        return Task.Run(() => runner.RunAsync(request, new EventObserver(Write), cancel, leave));
     }
 
     /// <summary>Tells the stage that is being trained.</summary>
     private async Task<bool> WishAsync(Func<ITrainingRunGrain, Task> say)
     {
-        if (!Works)
+        if (!_work.Works)
             return false;
         foreach (var stage in (string[])[StageNames.Pretraining, StageNames.FineTuning])
         {
@@ -205,13 +150,4 @@ public sealed partial class RunDriverGrain(
             _events.Add(line);
         _changed.Changed();
     }
-
-    [LoggerMessage(LogLevel.Information, "The run {Run} goes on from its folder on another silo")]
-    private partial void LogGoesOn(string run);
-
-    [LoggerMessage(LogLevel.Warning, "The run's end could not be noted")]
-    private partial void LogNotNoted(Exception error);
-
-    [LoggerMessage(LogLevel.Error, "The run failed")]
-    private partial void LogFailed(Exception error);
 }

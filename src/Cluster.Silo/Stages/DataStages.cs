@@ -25,15 +25,7 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
     /// <summary>Reads, curates, splits; writes the report and the held-out questions.</summary>
     public CuratedCorpus Curate(IDocumentSource source, CancellationToken cancellation)
     {
-        var options = new CorpusOptions
-        {
-            TrainFraction = 1 - recipe.Corpus.ValidationFraction - recipe.Corpus.TestFraction,
-            ValidationFraction = recipe.Corpus.ValidationFraction,
-            TestFraction = recipe.Corpus.TestFraction,
-            MaximumBytes = recipe.Corpus.MaxBytes,
-            Seed = recipe.Seed,
-        };
-        var corpus = new CorpusBuilder(options).Build(source, new Relay(p =>
+        var corpus = new CorpusBuilder(OptionsOf(recipe)).Build(source, new Relay(p =>
         {
             observer.StageProgress(StageNames.Corpus, p.Fraction, p.Stage);
             instruments?.Progress(folder.Name, StageNames.Corpus, p.Fraction);
@@ -48,9 +40,28 @@ internal sealed class DataStages(RunFolder folder, Recipe recipe, IRunObserver o
         return corpus;
     }
 
-    /// <summary>Learns the vocabulary from the training documents.</summary>
-    public ITokenizer Tokenize(CuratedCorpus corpus, CancellationToken cancellation)
+    /// <summary>What a run's recipe says about its corpus: the same texts are held out wherever this is asked.</summary>
+    public static CorpusOptions OptionsOf(Recipe recipe) => new()
     {
+        TrainFraction = 1 - recipe.Corpus.ValidationFraction - recipe.Corpus.TestFraction,
+        ValidationFraction = recipe.Corpus.ValidationFraction,
+        TestFraction = recipe.Corpus.TestFraction,
+        MaximumBytes = recipe.Corpus.MaxBytes,
+        Seed = recipe.Seed,
+    };
+
+    /// <summary>Takes the vocabulary that came with the corpus, or learns one from the training documents.</summary>
+    /// <param name="corpus">Of <see cref="Curate"/>.</param>
+    /// <param name="ready">The corpus' own; null to learn one.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    public ITokenizer Tokenize(CuratedCorpus corpus, ITokenizer? ready, CancellationToken cancellation)
+    {
+        if (ready is not null)
+        {
+            TokenizerFile.Save(ready, folder.Tokenizer);
+            return ready;
+        }
+
         var texts = corpus.Train.Select(d => d.Text);
         ITokenizer tokenizer = recipe.Tokenizer.Kind switch
         {

@@ -161,8 +161,12 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
         /// <summary>The three stages of data: all skipped or all done, for the corpus between them is not kept.</summary>
         private DataOutput PrepareData(IDocumentSource source)
         {
+            var ready = _recipe.Tokenizer.Kind == TokenizerKind.Bpe ? (source as BuiltCorpusSource)?.Tokenizer(_recipe.Tokenizer.Vocabulary) : null;
             var corpusInput = StageLog.HashOf(
-                source.Description, source.TotalBytes.ToString(CultureInfo.InvariantCulture), RunJson.Line(_recipe.Corpus), Count((long)_recipe.Seed));
+            [
+                source.Description, source.TotalBytes.ToString(CultureInfo.InvariantCulture), RunJson.Line(_recipe.Corpus), Count((long)_recipe.Seed),
+                .. ready is null ? (string[])[] : [TokenizerFile.Sha256(ready)],
+            ]);
             if (FindData(corpusInput) is { } done)
                 return done;
 
@@ -180,9 +184,9 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                 });
             });
             var corpusHash = _log.Done[^1].OutputSha256;
-            var tokenizer = Timed(StageNames.Tokenizer, "learning the vocabulary", () =>
+            var tokenizer = Timed(StageNames.Tokenizer, ready is null ? "learning the vocabulary" : "the corpus' vocabulary", () =>
             {
-                var made = stages.Tokenize(corpus, cancellation);
+                var made = stages.Tokenize(corpus, ready, cancellation);
                 return (made, StageLog.HashOf(corpusHash, RunJson.Line(_recipe.Tokenizer)), TokenizerFile.Sha256(made), new Dictionary<string, string>(StringComparer.Ordinal)
                 {
                     ["vocabulary"] = Count(made.VocabularySize),

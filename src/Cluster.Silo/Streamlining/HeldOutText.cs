@@ -121,7 +121,8 @@ internal sealed class HeldOutText
         }
     }
 
-    private static MeasuredText Measured(IEnumerable<TextWindow> windows, ITokenizer tokenizer)
+    /// <summary>Sequences with the bytes of their unmasked targets counted.</summary>
+    internal static MeasuredText Measured(IEnumerable<TextWindow> windows, ITokenizer tokenizer)
     {
         TextWindow[] all = [.. windows];
         long bytes = 0;

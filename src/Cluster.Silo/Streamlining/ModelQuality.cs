@@ -20,7 +20,8 @@ internal sealed record ModelQuality(double BitsPerByte, double? DialogueBitsPerB
     /// <summary>In per cent; a figure that is no number has grown without bound.</summary>
     public static double Growth(double before, double after) => double.IsNaN(after) ? double.PositiveInfinity : 100 * (after / before - 1);
 
-    private static double Bits(IDecodeBackend backend, MeasuredText text, CancellationToken cancellation)
+    /// <summary>Bits per byte of one text.</summary>
+    public static double Bits(IDecodeBackend backend, MeasuredText text, CancellationToken cancellation)
     {
         double sum = 0;
         foreach (var window in text.Windows)

@@ -54,6 +54,54 @@ public sealed class CorpusBuildVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Tokenizer_OfABuiltCorpus_IsTheFileThatTrainingTakes()
+    {
+        Directory.CreateDirectory(_folder.In("in"));
+        for (var i = 0; i < 30; i++)
+            File.WriteAllText(_folder.In($"in/{i}.txt"), string.Join(' ', Enumerable.Range(0, 40).Select(s => $"The list {i} of item {s * i} grows when another item is added to it.")));
+        var recipe = _folder.In("recipe.json");
+        File.WriteAllText(recipe, JsonSerializer.Serialize(new
+        {
+            name = "small",
+            sources = new[] { new { kind = "folder", name = "notes", path = _folder.In("in") } },
+            stages = new object[] { new { stage = "normalise" } },
+            limits = new { partition_files = 7 },
+        }));
+        var corpus = _folder.In("corpus");
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "tokenizer", "--corpus", corpus, "--vocab", "300"), "no finished corpus");
+        Assert.Equal(0, (await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", corpus)).Code);
+        var trained = await Cli.RunAsync("corpus", "tokenizer", "--corpus", corpus, "--vocab", "300", "--json");
+        Assert.Equal((0, ""), (trained.Code, trained.Error));
+        var result = JsonDocument.Parse(trained.Output).RootElement;
+        var source = (Cluster.Data.Corpus.BuiltCorpusSource)Cluster.Data.Corpus.CorpusBuilder.Source(corpus);
+        Assert.Equal((300, Cluster.Data.Tokens.TokenizerFile.Sha256(source.Tokenizer(300)!)), (result.GetProperty("vocabulary").GetInt32(), result.GetProperty("sha256").GetString()));
+        var other = await Cli.RunAsync("corpus", "tokenizer", "--corpus", corpus, "--vocab", "280", "--out", _folder.In("other.json"), "--workers", "1", "--memory", "1");
+        Assert.Contains(_folder.In("other.json"), other.Output, StringComparison.Ordinal);
+        Assert.NotNull(source.Tokenizer(300));
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "tokenizer", "--corpus", corpus, "--vocab", "100"), "--vocab is 100", "272");
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "tokenizer", "--corpus", corpus, "--vocab", "300", "--out", corpus), "is a folder");
+    }
+
+    [Fact]
+    public async Task Proxy_BadInput_IsUserErrorBeforeAnythingIsTrained()
+    {
+        Directory.CreateDirectory(_folder.In("in"));
+        File.WriteAllText(_folder.In("in/a.txt"), string.Join(' ', Enumerable.Range(0, 60).Select(i => $"A text about thing {i} and another thing.")));
+        var recipe = _folder.In("recipe.json");
+        File.WriteAllText(recipe, JsonSerializer.Serialize(new { sources = new[] { new { kind = "folder", name = "notes", path = _folder.In("in") } }, stages = new object[] { new { stage = "normalise" } } }));
+        Assert.Equal(0, (await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", _folder.In("corpus"))).Code);
+        var cli = new Cli();
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("none")), "no finished corpus");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("corpus"), "--steps", "10", "--reference-steps", "10"), "--reference-steps is 10");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("corpus"), "--set", "training.steps=7"), "--reference-steps");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "proxy", "--corpus", _folder.In("corpus")), "twenty documents");
+        Assert.Null(cli.Host.Request);
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "build", "--recipe", recipe, "--mix", _folder.In("none.json"), "--out", _folder.In("x")), "The mix", "none.json");
+        File.WriteAllText(_folder.In("mix.json"), "{\"targets\":{\"notes\":-1}}");
+        Cli.AssertUserError(await cli.ThenAsync("corpus", "build", "--recipe", recipe, "--mix", _folder.In("mix.json"), "--out", _folder.In("x")), "target of notes is -1");
+    }
+
+    [Fact]
     public async Task Build_WrongRecipe_OneParagraph()
     {
         Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", _folder.In("none.json"), "--out", _folder.In("x")), "none.json");

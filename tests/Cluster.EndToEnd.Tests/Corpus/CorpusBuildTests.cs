@@ -4,6 +4,7 @@ using Cluster.Cli.Corpus;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Corpus;
 using Cluster.Data.Corpus.Pipeline;
+using Cluster.Data.Tokens;
 using Cluster.EndToEnd.Tests.Hosting;
 using Orleans;
 using Orleans.Runtime;
@@ -33,8 +34,9 @@ public sealed class CorpusBuildTests : IDisposable
         var killed = 0;
         var disturbed = await CorpusBuild.RunAsync(_texts.In("killed"), _texts.Recipe(PartitionBytes), 1, 2, 64 << 20, message =>
         {
-            // After the fifth partition of reading, and again at the beginning of writing: whatever is under way is lost.
-            if (message.StartsWith("read: 5 ", StringComparison.Ordinal) || message.StartsWith("write: 2 ", StringComparison.Ordinal))
+            // After the fifth partition of reading, and again at the beginning of writing and of counting: whatever is under way is lost.
+            if (message.StartsWith("read: 5 ", StringComparison.Ordinal)
+                || message.StartsWith("write: 2 ", StringComparison.Ordinal) || message.StartsWith("pieces: 2 ", StringComparison.Ordinal))
             {
                 lock (pids)
                 {
@@ -50,9 +52,12 @@ public sealed class CorpusBuildTests : IDisposable
             lock (pids)
                 pids.Add(pid);
         });
-        Assert.True(killed >= 3, $"{killed} were killed");
+        Assert.True(killed >= 5, $"{killed} were killed");
         Assert.Equal(alone.CorpusSha256, disturbed.CorpusSha256);
         Assert.Equal(File.ReadAllText(_texts.In("alone/corpus.json")), File.ReadAllText(_texts.In("killed/corpus.json")));
+        AssertTokenizerOfTheInMemoryPath("alone");
+        AssertTokenizerOfTheInMemoryPath("four");
+        AssertTokenizerOfTheInMemoryPath("killed");
         Assert.Empty(Directory.GetFiles(_texts.In("killed/shards"), "*.tmp"));
     }
 
@@ -63,13 +68,12 @@ public sealed class CorpusBuildTests : IDisposable
         var recipe = _texts.RecipeFile(PartitionBytes);
         var alone = await BuildAsync("alone", workers: 2, processes: null);
         var folder = new CorpusFolder(_texts.In("killed"));
-        foreach (var phase in (string[])["read", "units", "write"])
+        foreach (var phase in (string[])["read", "near-bands", "units", "write", "pieces"])
         {
             var before = Markers(folder, phase);
+            using var watch = new MarkerWatch(folder, phase, before + 3);
             await using var build = LineProcess.Cluster("corpus", "build", "--recipe", recipe, "--out", folder.Root, "--workers", "1");
-            var clock = Stopwatch.StartNew();
-            while (Markers(folder, phase) < before + 3 && clock.Elapsed < s_limit)
-                await Task.Delay(2);
+            await watch.Reached.WaitAsync(s_limit);
             Assert.False(build.Exited.IsCompleted);
             Process.GetProcessById(build.Pid).Kill();
             await build.Exited;
@@ -81,6 +85,7 @@ public sealed class CorpusBuildTests : IDisposable
         Assert.True(code == 0, text);
         Assert.Equal(alone.CorpusSha256, JsonDocument.Parse(text).RootElement.GetProperty("corpus_sha256").GetString());
         Assert.Equal(File.ReadAllText(_texts.In("alone/corpus.json")), File.ReadAllText(folder.Summary));
+        AssertTokenizerOfTheInMemoryPath("killed");
     }
 
     [Fact]
@@ -134,6 +139,16 @@ public sealed class CorpusBuildTests : IDisposable
         await up.WaitForAsync($"{victim} was killed (signal 9)");
         Assert.Equal(alone.CorpusSha256, summary.CorpusSha256);
         Assert.Equal(File.ReadAllText(_texts.In("alone/corpus.json")), File.ReadAllText(_texts.In("cluster/corpus.json")));
+        AssertTokenizerOfTheInMemoryPath("cluster");
+    }
+
+    /// <summary>The tokenizer of a corpus is, byte by byte, what one process learns from all its texts in memory.</summary>
+    private void AssertTokenizerOfTheInMemoryPath(string name)
+    {
+        var folder = new CorpusFolder(_texts.In(name));
+        var texts = Directory.GetFiles(folder.Shards, "*.zst").Order(StringComparer.Ordinal).SelectMany(CorpusShard.Read).Select(document => document.Text);
+        var merges = BytePairTrainer.Train(texts, new BytePairTrainerOptions { VocabularySize = _texts.Recipe(PartitionBytes).Tokenizer!.Vocabulary });
+        Assert.Equal(TokenizerFile.Serialize(new BytePairTokenizer(merges)), File.ReadAllBytes(folder.Tokenizer));
     }
 
     private static int Markers(CorpusFolder folder, string phase) =>

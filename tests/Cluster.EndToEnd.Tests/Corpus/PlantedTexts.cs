@@ -57,6 +57,7 @@ internal sealed class PlantedTexts : IDisposable
         Sources = [new FolderRecipe { Name = "texts", Path = In("texts") }],
         Stages = [StageRecipe.Of(Normalise.StageName), StageRecipe.Of(PlainText.StageName)],
         Duplicates = new DuplicatesRecipe { Near = near ? new NearDuplicatesRecipe { MinimumSimilarity = 0.7 } : null, Units = new UnitDuplicatesRecipe { Level = ExactLevel.Line, MinimumCharacters = 60 } },
+        Tokenizer = new VocabularyRecipe { Vocabulary = 1_024 },
         Limits = new ReadLimits { PartitionBytes = partitionBytes },
     };
 

@@ -3,6 +3,8 @@ using Cluster.Core.Errors;
 using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 using Cluster.Core.Runs;
+using Cluster.Data.Corpus.Pipeline;
+using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Dialogues;
 using Cluster.Inference.Sampling;
 using Cluster.Silo.Inference;
@@ -111,6 +113,32 @@ public sealed class PipelineTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Run_OnABuiltCorpus_TakesItsTokenizer()
+    {
+        var curation = new CurationRecipe
+        {
+            Sources = [new FolderRecipe { Name = "gadgets", Path = Path.Combine(_root, "corpus") }],
+            Stages = CurationPresets.Reference,
+            Duplicates = new DuplicatesRecipe { Near = null },
+            Tokenizer = new VocabularyRecipe { Vocabulary = 384 },
+        };
+        var built = new CorpusFolder(Path.Combine(_root, "built"));
+        CorpusRunner.Run(await CorpusJob.PrepareAsync(built, curation, new CorpusResources()), 2);
+        var own = await Run("own", replicas: 1, steps: 10, corpus: built.Shards);
+        var its = await Run("its", replicas: 2, steps: 10, corpus: built.Root);
+        Assert.Equal(File.ReadAllBytes(built.Tokenizer), File.ReadAllBytes(Folder("its").Tokenizer));
+        // Control: a run on the texts alone learns from those that it does not hold out.
+        Assert.NotEqual(File.ReadAllBytes(built.Tokenizer), File.ReadAllBytes(Folder("own").Tokenizer));
+        Assert.NotEqual(own.WeightsSha256, its.WeightsSha256);
+        Assert.Equal(its.WeightsSha256, (await Run("its", replicas: 1, steps: 10, corpus: built.Root)).WeightsSha256);
+
+        CorpusJob.OpenPieces(built, new CorpusResources()).LearnTokenizer(300, Path.Combine(_root, "other.json"));
+        File.Copy(Path.Combine(_root, "other.json"), built.Tokenizer, overwrite: true);
+        var error = await Assert.ThrowsAsync<UserErrorException>(() => Run("refused", replicas: 1, steps: 10, corpus: built.Root));
+        Assert.Contains("tokenizer.vocabulary=300", error.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Run_FolderInUse_SaysSo()
     {
         Directory.CreateDirectory(Folder("busy").Path);
@@ -122,13 +150,14 @@ public sealed class PipelineTests : IAsyncLifetime
     private RunFolder Folder(string name) => new(Path.Combine(_root, name));
 
     private Task<RunSummary> Run(
-        string name, int replicas, int steps = 30, ulong seed = 3, long? stopAfter = null, QuietObserver? observer = null, CancellationToken cancellation = default)
+        string name, int replicas, int steps = 30, ulong seed = 3, long? stopAfter = null, QuietObserver? observer = null,
+        CancellationToken cancellation = default, string? corpus = null)
     {
         var request = new RunRequest
         {
             Folder = Folder(name),
             Recipe = Recipe(seed, steps),
-            CorpusPath = Path.Combine(_root, "corpus"),
+            CorpusPath = corpus ?? Path.Combine(_root, "corpus"),
             Replicas = replicas,
             Silos = [EmbeddedCluster.SiloName],
             StopAfter = stopAfter,

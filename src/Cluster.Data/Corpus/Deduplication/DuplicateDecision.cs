@@ -1,6 +1,5 @@
 // Enters: decisions in order. Leaves: one file per partition, and the decisions again. Does not know: how they were made.
 
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Cluster.Data.Corpus.Deduplication;
@@ -39,15 +38,13 @@ internal static class DecisionWriter
         var more = rest.MoveNext();
         foreach (var partition in partitions)
         {
-            using var file = new PartitionFile(DecisionReader.PathOf(folder, partition), Magic, "", partition);
-            long rows = 0;
-            for (; more && rest.Current.Partition == partition; more = rest.MoveNext(), rows++)
-            {
-                var record = rest.Current;
-                file.Write(MemoryMarshal.AsBytes(new ReadOnlySpan<DecisionRecord>(in record)));
-            }
+            PartitionFile.Write(DecisionReader.PathOf(folder, partition), Magic, partition, Of(partition));
+        }
 
-            file.Complete(rows);
+        IEnumerable<DecisionRecord> Of(int partition)
+        {
+            for (; more && rest.Current.Partition == partition; more = rest.MoveNext())
+                yield return rest.Current;
         }
     }
 }
@@ -74,29 +71,9 @@ public sealed class DecisionReader : IDisposable
 
     /// <summary>All decisions of a file, in order.</summary>
     /// <exception cref="Cluster.Core.Errors.UserErrorException">It is missing or damaged.</exception>
-    public static IEnumerable<DuplicateDecision> Read(string path)
-    {
-        var (handle, header) = PartitionFile.Open(path, DecisionWriter.Magic);
-        using (handle)
-        {
-            if (RandomAccess.GetLength(handle) != PartitionFile.HeaderBytes + header.Rows * Unsafe.SizeOf<DecisionRecord>())
-                throw PartitionFile.Damaged(path);
-            var records = new DecisionRecord[2048];
-            for (long row = 0; row < header.Rows; row += records.Length)
-            {
-                var count = (int)Math.Min(records.Length, header.Rows - row);
-                PartitionFile.Read(
-                    handle, path, MemoryMarshal.AsBytes(records.AsSpan(0, count)), PartitionFile.HeaderBytes + row * Unsafe.SizeOf<DecisionRecord>());
-                for (var i = 0; i < count; i++)
-                {
-                    var record = records[i];
-                    yield return new DuplicateDecision(
-                        record.Index, record.Unit, new DocumentKey(record.KeptCorpus, record.KeptPartition, record.KeptIndex), record.KeptUnit,
-                        record.Similarity);
-                }
-            }
-        }
-    }
+    public static IEnumerable<DuplicateDecision> Read(string path) => PartitionFile.Read<DecisionRecord>(path, DecisionWriter.Magic).Select(record =>
+        new DuplicateDecision(
+            record.Index, record.Unit, new DocumentKey(record.KeptCorpus, record.KeptPartition, record.KeptIndex), record.KeptUnit, record.Similarity));
 
     /// <summary>The decisions on document <paramref name="index"/>: empty if all of it stays. Indices may be left out, but never go back.</summary>
     public IReadOnlyList<DuplicateDecision> Of(int index)

@@ -17,13 +17,15 @@ public sealed record DuplicateReport(long Documents, long Pairs, long Clusters, 
 /// <summary>
 /// Finds near-duplicates across all partitions. For each band, records of (bucket, document) are sorted outside of memory; each bucket
 /// joins its documents to its first by rank; the joined documents' components are the clusters, and the smallest rank of a cluster stays:
-/// earlier corpora before the one at hand, then higher quality, longer text, smaller partition and index. Decisions do not depend on the
-/// order of files, on workers or on memory.
+/// earlier corpora before the one at hand, then higher quality, longer text, smaller partition and index. A band is searched apart, by
+/// whoever, and leaves a file of joined pairs; the components of all files are the rest. Decisions do not depend on the order of files,
+/// on workers or on memory.
 /// </summary>
 public static class DuplicateResolver
 {
     // Of a bucket whose documents are compared, at most so many become centres for others: bounds memory and time for a bucket of boilerplate.
     private const int MostCentres = 64;
+    private const string BandMagic = "CLBANDE1";
 
     /// <summary>Decides for every partition at hand; a file each in <paramref name="decisionFolder"/>, see <see cref="DecisionReader.PathOf"/>.</summary>
     /// <param name="atHand">Files of <see cref="SignatureWriter"/> or <see cref="VectorSignatureWriter"/>, in any order.</param>
@@ -40,19 +42,63 @@ public static class DuplicateResolver
         IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier, string decisionFolder, double? minimumSimilarity,
         ResolverResources resources, CancellationToken cancellation = default)
     {
-        resources.Validate();
-        if (minimumSimilarity is not (null or (>= -1 and <= 1)))
-            throw new UserErrorException(FormattableString.Invariant($"minimum_similarity is {minimumSimilarity}."), "Give 0 to 1.");
-        using var set = new PartitionSet(SignatureFile.Magic, atHand, earlier);
-        if (minimumSimilarity is null && set.Scheme.StartsWith(HyperplaneOptions.SchemeWord, StringComparison.Ordinal))
+        using var scratch = new Scratch(resources.Validate().ScratchFolder);
+        return Scratch.Guard(() =>
         {
-            throw new UserErrorException(
-                "minimum_similarity is not given, and vectors that share a bucket may be far apart.", "Give the least cosine, such as 0.95.");
-        }
+            using var set = new PartitionSet(SignatureFile.Magic, atHand, earlier);
+            var run = new Run(set, minimumSimilarity, resources, scratch.Path, cancellation);
+            var files = Enumerable.Range(0, run.Bands).Select(band => Path.Combine(scratch.Path, FormattableString.Invariant($"band-{band}"))).ToArray();
+            long documents = 0;
+            Parallel.For(0, files.Length, new ParallelOptions { MaxDegreeOfParallelism = resources.Workers, CancellationToken = cancellation }, band =>
+            {
+                var compared = run.Band(band, files[band]);
+                if (band == 0)
+                    documents = compared;
+            });
+            return run.Join(files, documents, decisionFolder);
+        });
+    }
 
+    /// <summary>Searches one band: the pairs that its buckets join go to a file, for <see cref="Join"/>.</summary>
+    /// <param name="atHand">As for <see cref="Resolve"/>.</param>
+    /// <param name="earlier">As for <see cref="Resolve"/>.</param>
+    /// <param name="minimumSimilarity">As for <see cref="Resolve"/>.</param>
+    /// <param name="band">Which, from 0.</param>
+    /// <param name="path">The file to write.</param>
+    /// <param name="resources">Of all bands that are searched at a time, as many as it has workers.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <returns>Documents that were compared.</returns>
+    public static long Band(
+        IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier, double? minimumSimilarity, int band, string path, ResolverResources resources,
+        CancellationToken cancellation = default)
+    {
+        using var scratch = new Scratch(resources.Validate().ScratchFolder);
+        return Scratch.Guard(() =>
+        {
+            using var set = new PartitionSet(SignatureFile.Magic, atHand, earlier);
+            return new Run(set, minimumSimilarity, resources, scratch.Path, cancellation).Band(band, path);
+        });
+    }
 
-        using var scratch = new Scratch(resources.ScratchFolder);
-        return Scratch.Guard(() => new Run(set, minimumSimilarity, resources, scratch.Path, cancellation).Resolve(decisionFolder));
+    /// <summary>Decides by the pairs of all bands.</summary>
+    /// <param name="atHand">As for <see cref="Resolve"/>.</param>
+    /// <param name="earlier">As for <see cref="Resolve"/>.</param>
+    /// <param name="minimumSimilarity">As for <see cref="Resolve"/>.</param>
+    /// <param name="files">Of all bands.</param>
+    /// <param name="documents">What any band said that it had compared.</param>
+    /// <param name="decisionFolder">Where decisions go.</param>
+    /// <param name="resources">Memory and scratch folder.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    public static DuplicateReport Join(
+        IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier, double? minimumSimilarity, IReadOnlyList<string> files, long documents,
+        string decisionFolder, ResolverResources resources, CancellationToken cancellation = default)
+    {
+        using var scratch = new Scratch(resources.Validate().ScratchFolder);
+        return Scratch.Guard(() =>
+        {
+            using var set = new PartitionSet(SignatureFile.Magic, atHand, earlier);
+            return new Run(set, minimumSimilarity, resources, scratch.Path, cancellation).Join(files, documents, decisionFolder);
+        });
     }
 
     private delegate float Similarity(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b);
@@ -70,6 +116,14 @@ public static class DuplicateResolver
 
         public Run(PartitionSet set, double? minimum, ResolverResources resources, string scratch, CancellationToken cancellation)
         {
+            if (minimum is not (null or (>= -1 and <= 1)))
+                throw new UserErrorException(FormattableString.Invariant($"minimum_similarity is {minimum}."), "Give 0 to 1.");
+            if (minimum is null && set.Scheme.StartsWith(HyperplaneOptions.SchemeWord, StringComparison.Ordinal))
+            {
+                throw new UserErrorException(
+                    "minimum_similarity is not given, and vectors that share a bucket may be far apart.", "Give the least cosine, such as 0.95.");
+            }
+
             (_set, _minimum, _resources, _scratch, _cancellation) = (set, minimum, resources, scratch, cancellation);
             _files = set.Files.ToDictionary(file => (file.Corpus, file.Partition), file => new SignatureFile.Reader(file));
             (_bands, _payloadBytes) = set.Files.Count == 0 ? (0, 0) : SignatureFile.Columns(set.Scheme, set.Files[0].Path);
@@ -78,26 +132,29 @@ public static class DuplicateResolver
                 : MinHasher.Similarity;
         }
 
-        public DuplicateReport Resolve(string decisionFolder)
+        /// <summary>Bands of the files.</summary>
+        public int Bands => _bands;
+
+        /// <returns>Documents that were compared.</returns>
+        public long Band(int band, string path)
+        {
+            using var sorter = new RecordSorter<Entry>(_scratch, _resources.MemoryBytes / 2 / _resources.Workers);
+            foreach (var file in _files.Values)
+            {
+                _cancellation.ThrowIfCancellationRequested();
+                foreach (var (bucket, rank) in file.Band(band))
+                    sorter.Add(new Entry(bucket, rank));
+            }
+
+            PartitionFile.Write(path, BandMagic, band, Edges(sorter.Sorted()));
+            return sorter.Count;
+        }
+
+        public DuplicateReport Join(IReadOnlyList<string> files, long documents, string decisionFolder)
         {
             using var edges = new RecordSorter<Edge>(_scratch, _resources.MemoryBytes / 4);
-            long documents = 0;
-            var parallel = new ParallelOptions { MaxDegreeOfParallelism = _resources.Workers, CancellationToken = _cancellation };
-            Parallel.For(0, _bands, parallel, band =>
-            {
-                using var sorter = new RecordSorter<Entry>(_scratch, _resources.MemoryBytes / 2 / _resources.Workers);
-                foreach (var file in _files.Values)
-                {
-                    _cancellation.ThrowIfCancellationRequested();
-                    foreach (var (bucket, rank) in file.Band(band))
-                        sorter.Add(new Entry(bucket, rank));
-                }
-
-                if (band == 0)
-                    documents = sorter.Count;
-                AddEdges(sorter.Sorted(), edges);
-            });
-
+            foreach (var edge in files.SelectMany(file => PartitionFile.Read<Edge>(file, BandMagic)))
+                edges.Add(edge);
             long pairs = 0, clusters = 0, largest = 0;
             using var stars = new RecordSorter<Edge>(_scratch, _resources.MemoryBytes / 4);
             foreach (var star in ConnectedComponents.Stars(Distinct(edges.Sorted()), _scratch, _resources.MemoryBytes / 2, _cancellation))
@@ -132,12 +189,11 @@ public static class DuplicateResolver
         }
 
         /// <summary>Of each bucket, edges from its first document to the others; with a minimum, from the first that is similar enough.</summary>
-        private void AddEdges(IEnumerable<Entry> entries, RecordSorter<Edge> edges)
+        private IEnumerable<Edge> Edges(IEnumerable<Entry> entries)
         {
             var centres = new List<(DocumentRank Rank, byte[]? Payload)>();
             var bucket = 0UL;
             var payload = new byte[_payloadBytes];
-            var batch = new List<Edge>();
             foreach (var entry in entries)
             {
                 if (centres.Count == 0 || entry.Bucket != bucket)
@@ -152,7 +208,7 @@ public static class DuplicateResolver
 
                 if (_minimum is null)
                 {
-                    Add(new Edge(centres[0].Rank, entry.Rank));
+                    yield return new Edge(centres[0].Rank, entry.Rank);
                     continue;
                 }
 
@@ -169,31 +225,11 @@ public static class DuplicateResolver
 
                     joined = _similarity(centres[i].Payload, payload) >= _minimum;
                     if (joined)
-                        Add(new Edge(centres[i].Rank, entry.Rank));
+                        yield return new Edge(centres[i].Rank, entry.Rank);
                 }
 
                 if (!joined && centres.Count < MostCentres)
                     centres.Add((entry.Rank, payload.ToArray()));
-            }
-
-            Flush();
-
-            void Add(Edge edge)
-            {
-                batch.Add(edge);
-                if (batch.Count == 1024)
-                    Flush();
-            }
-
-            void Flush()
-            {
-                lock (edges)
-                {
-                    foreach (var edge in batch)
-                        edges.Add(edge);
-                }
-
-                batch.Clear();
             }
         }
 

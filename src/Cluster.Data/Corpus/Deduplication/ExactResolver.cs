@@ -1,6 +1,5 @@
 // Enters: hash files of partitions. Leaves: decision files, and what they add up to. Does not know: texts.
 
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Cluster.Core.Errors;
 using Cluster.Data.Files;
@@ -40,10 +39,13 @@ public sealed record ExactReport(long Units, long Dropped, long Groups);
 /// <summary>
 /// Finds equal units across all partitions: records of (hash, document, unit) are sorted outside of memory, and of each run of equal
 /// hashes the first stays. First is: earlier corpora before the one at hand, then higher quality, then the longer document, then the
-/// smaller partition, index and unit.
+/// smaller partition, index and unit. Hashes are cut into ranges, equal hashes being in one: a range is decided apart, by whoever, and
+/// leaves a file; joining the files is the rest. Neither the number of ranges nor who decides them shows.
 /// </summary>
 public static class ExactResolver
 {
+    private const string RangeMagic = "CLRANGE1";
+
     /// <summary>Decides for every partition at hand; a file each in <paramref name="decisionFolder"/>, see <see cref="DecisionReader.PathOf"/>.</summary>
     /// <param name="atHand">Files of <see cref="ExactHashWriter"/>, in any order.</param>
     /// <param name="earlier">Those of earlier corpora, of what was kept of them; the first corpus first. May be empty.</param>
@@ -55,76 +57,97 @@ public static class ExactResolver
         IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier, string decisionFolder, ResolverResources resources,
         CancellationToken cancellation = default)
     {
-        resources.Validate();
-        using var set = new PartitionSet(ExactHashWriter.Magic, atHand, earlier);
         using var scratch = new Scratch(resources.ScratchFolder);
-        return Scratch.Guard(() => Resolve(set, decisionFolder, resources, scratch.Path, cancellation));
+        var files = Enumerable.Range(0, resources.Validate().Workers).Select(range => Path.Combine(scratch.Path, FormattableString.Invariant($"range-{range}"))).ToArray();
+        return Scratch.Guard(() =>
+        {
+            var reports = new ExactReport[files.Length];
+            Parallel.For(0, files.Length, new ParallelOptions { MaxDegreeOfParallelism = files.Length, CancellationToken = cancellation }, range =>
+                reports[range] = Range(atHand, earlier, range, files.Length, files[range], resources, cancellation));
+            return Join(atHand, earlier, files, reports, decisionFolder, resources);
+        });
     }
 
-    private static ExactReport Resolve(
-        PartitionSet set, string decisionFolder, ResolverResources resources, string scratch, CancellationToken cancellation)
+    /// <summary>Decides one range of hashes.</summary>
+    /// <param name="atHand">As for <see cref="Resolve"/>.</param>
+    /// <param name="earlier">As for <see cref="Resolve"/>.</param>
+    /// <param name="range">Which, from 0.</param>
+    /// <param name="ranges">How many there are.</param>
+    /// <param name="path">The file to write, for <see cref="Join"/>.</param>
+    /// <param name="resources">Of all ranges that are decided at a time, as many as it has workers.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <returns>What was found in the range.</returns>
+    public static ExactReport Range(
+        IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier, int range, int ranges, string path, ResolverResources resources,
+        CancellationToken cancellation = default)
     {
-        using var decisions = new RecordSorter<DecisionRecord>(scratch, resources.MemoryBytes / 4);
-        long units = 0, groups = 0;
-
-        // A shard owns an equal share of the hashes' range and meets no other's.
-        var shards = resources.Workers;
-        Parallel.For(0, shards, new ParallelOptions { MaxDegreeOfParallelism = shards, CancellationToken = cancellation }, shard =>
+        using var set = new PartitionSet(ExactHashWriter.Magic, atHand, earlier);
+        using var scratch = new Scratch(resources.Validate().ScratchFolder);
+        return Scratch.Guard(() =>
         {
-            using var sorter = new RecordSorter<Unit>(scratch, resources.MemoryBytes / 2 / shards);
+            using var sorter = new RecordSorter<Unit>(scratch.Path, resources.MemoryBytes / 2 / resources.Workers);
             foreach (var source in set.Files)
-                foreach (var row in Rows(source, cancellation))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                foreach (var row in PartitionFile.Read<UnitHash>(source.Handle, source.Path, source.Rows))
                 {
-                    if ((int)Math.BigMul(row.High, (ulong)shards, out _) != shard)
+                    if ((int)Math.BigMul(row.High, (ulong)ranges, out _) != range)
                         continue;
                     var key = new DocumentKey(source.Corpus, source.Partition, row.Index);
                     sorter.Add(new Unit(row.High, row.Low, DocumentRank.Of(key, row.Quality, row.Length), row.Unit));
                 }
-
-            Interlocked.Add(ref units, sorter.Count);
-            Unit first = default;
-            var (any, counted) = (false, false);
-            foreach (var unit in sorter.Sorted())
-            {
-                if (!any || unit.High != first.High || unit.Low != first.Low)
-                {
-                    (any, counted, first) = (true, false, unit);
-                    cancellation.ThrowIfCancellationRequested();
-                    continue;
-                }
-
-                if (!counted)
-                    Interlocked.Increment(ref groups);
-                counted = true;
-                if (!unit.Rank.IsAtHand)
-                    continue;
-                var (key, kept) = (unit.Rank.Key, first.Rank.Key);
-                lock (decisions)
-                {
-                    decisions.Add(new DecisionRecord(
-                        key.Partition, key.Index, (int)unit.Number, kept.Corpus, kept.Partition, kept.Index, (int)first.Number, 1));
-                }
             }
-        });
 
-        var dropped = decisions.Count;
-        DecisionWriter.Write(decisions.Sorted(), set.AtHand, decisionFolder);
-        return new ExactReport(units, dropped, groups);
+            long groups = 0;
+            var dropped = PartitionFile.Write(path, RangeMagic, range, Decisions(sorter.Sorted(), () => groups++, cancellation));
+            return new ExactReport(sorter.Count, dropped, groups);
+        });
     }
 
-    private static IEnumerable<UnitHash> Rows(PartitionSet.Source source, CancellationToken cancellation)
+    /// <summary>Adds up the ranges.</summary>
+    /// <param name="atHand">As for <see cref="Resolve"/>.</param>
+    /// <param name="earlier">As for <see cref="Resolve"/>.</param>
+    /// <param name="files">Of all ranges.</param>
+    /// <param name="reports">What was found in them.</param>
+    /// <param name="decisionFolder">Where decisions go.</param>
+    /// <param name="resources">Memory and scratch folder.</param>
+    public static ExactReport Join(
+        IReadOnlyList<string> atHand, IReadOnlyList<IReadOnlyList<string>> earlier, IReadOnlyList<string> files, IReadOnlyList<ExactReport> reports,
+        string decisionFolder, ResolverResources resources)
     {
-        if (RandomAccess.GetLength(source.Handle) != PartitionFile.HeaderBytes + source.Rows * Unsafe.SizeOf<UnitHash>())
-            throw PartitionFile.Damaged(source.Path);
-        var rows = new UnitHash[2048];
-        for (long at = 0; at < source.Rows; at += rows.Length)
+        using var set = new PartitionSet(ExactHashWriter.Magic, atHand, earlier);
+        using var scratch = new Scratch(resources.Validate().ScratchFolder);
+        return Scratch.Guard(() =>
         {
-            cancellation.ThrowIfCancellationRequested();
-            var count = (int)Math.Min(rows.Length, source.Rows - at);
-            PartitionFile.Read(
-                source.Handle, source.Path, MemoryMarshal.AsBytes(rows.AsSpan(0, count)), PartitionFile.HeaderBytes + at * Unsafe.SizeOf<UnitHash>());
-            for (var i = 0; i < count; i++)
-                yield return rows[i];
+            using var decisions = new RecordSorter<DecisionRecord>(scratch.Path, resources.MemoryBytes / 4);
+            foreach (var decision in files.SelectMany(file => PartitionFile.Read<DecisionRecord>(file, RangeMagic)))
+                decisions.Add(decision);
+            DecisionWriter.Write(decisions.Sorted(), set.AtHand, decisionFolder);
+            return new ExactReport(reports.Sum(report => report.Units), decisions.Count, reports.Sum(report => report.Groups));
+        });
+    }
+
+    /// <summary>Of each run of equal hashes, what goes.</summary>
+    private static IEnumerable<DecisionRecord> Decisions(IEnumerable<Unit> sorted, Action foundGroup, CancellationToken cancellation)
+    {
+        Unit first = default;
+        var (any, counted) = (false, false);
+        foreach (var unit in sorted)
+        {
+            if (!any || unit.High != first.High || unit.Low != first.Low)
+            {
+                (any, counted, first) = (true, false, unit);
+                cancellation.ThrowIfCancellationRequested();
+                continue;
+            }
+
+            if (!counted)
+                foundGroup();
+            counted = true;
+            if (!unit.Rank.IsAtHand)
+                continue;
+            var (key, kept) = (unit.Rank.Key, first.Rank.Key);
+            yield return new DecisionRecord(key.Partition, key.Index, (int)unit.Number, kept.Corpus, kept.Partition, kept.Index, (int)first.Number, 1);
         }
     }
 

@@ -1,52 +1,37 @@
 // Enters: the rows of one partition. Leaves: a file of a header and rows, whole or not at all. Does not know: what a row means.
 
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Text;
 using Cluster.Core.Errors;
+using Cluster.Data.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace Cluster.Data.Corpus.Deduplication;
 
 /// <summary>
 /// The frame that signature, hash and decision files share: 256 bytes of header (magic of 8 bytes, partition, number
-/// of rows, then the scheme, by which files that belong together are known), then the content. Numbers are little-endian. A file is
-/// written aside and renamed once it is complete.
+/// of rows, then the scheme, by which files that belong together are known), then the content. Numbers are little-endian.
 /// </summary>
 internal sealed class PartitionFile : IDisposable
 {
     public const int HeaderBytes = 256;
     private const int SchemeAt = 32;
-    private readonly string _path, _aside, _magic, _scheme;
+    private const int RecordsAtOnce = 2048;
+    private readonly string _magic, _scheme;
     private readonly int _partition;
-    private readonly FileStream _file;
-    private bool _complete;
+    private readonly AsideFile _file;
 
     /// <exception cref="UserErrorException">The file can't be written.</exception>
     public PartitionFile(string path, string magic, string scheme, int partition)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(partition);
-        (_path, _magic, _scheme, _partition) = (path, magic, scheme, partition);
-        _aside = $"{path}.{Path.GetRandomFileName()}.tmp";
-        _file = Writing(() =>
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            var file = new FileStream(_aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
-            file.Write(new byte[HeaderBytes]);
-            return file;
-        });
+        (_magic, _scheme, _partition) = (magic, scheme, partition);
+        _file = new AsideFile(path, HeaderBytes);
     }
 
-    public void Write(ReadOnlySpan<byte> bytes)
-    {
-        try
-        {
-            _file.Write(bytes);
-        }
-        catch (IOException e)
-        {
-            throw Unwritable(e);
-        }
-    }
+    public void Write(ReadOnlySpan<byte> bytes) => _file.Write(bytes);
 
     /// <summary>Puts the file in its place.</summary>
     public void Complete(long rows)
@@ -56,23 +41,56 @@ internal sealed class PartitionFile : IDisposable
         BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(8), _partition);
         BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(16), rows);
         header[SchemeAt - 1] = (byte)Encoding.UTF8.GetBytes(_scheme, header.AsSpan(SchemeAt));
-        Writing(() =>
-        {
-            _file.Position = 0;
-            _file.Write(header);
-            _file.Flush(flushToDisk: true);
-            _file.Dispose();
-            File.Move(_aside, _path, overwrite: true);
-            return true;
-        });
-        _complete = true;
+        _file.Complete(header);
     }
 
-    public void Dispose()
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Writes records of a fixed size as they come.</summary>
+    /// <returns>How many.</returns>
+    public static long Write<T>(string path, string magic, int partition, IEnumerable<T> records)
+        where T : unmanaged
     {
-        _file.Dispose();
-        if (!_complete)
-            File.Delete(_aside);
+        using var file = new PartitionFile(path, magic, "", partition);
+        long rows = 0;
+        foreach (var record in records)
+        {
+            var one = record;
+            file.Write(MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in one)));
+            rows++;
+        }
+
+        file.Complete(rows);
+        return rows;
+    }
+
+    /// <summary>Reads records of a fixed size, in order. Streams.</summary>
+    /// <exception cref="UserErrorException">The file is missing, damaged or of another kind.</exception>
+    public static IEnumerable<T> Read<T>(string path, string magic)
+        where T : unmanaged
+    {
+        var (handle, header) = Open(path, magic);
+        using (handle)
+        {
+            foreach (var record in Read<T>(handle, path, header.Rows))
+                yield return record;
+        }
+    }
+
+    /// <summary>The records of an open file of nothing but records.</summary>
+    public static IEnumerable<T> Read<T>(SafeFileHandle handle, string path, long rows)
+        where T : unmanaged
+    {
+        if (RandomAccess.GetLength(handle) != HeaderBytes + rows * Unsafe.SizeOf<T>())
+            throw Damaged(path);
+        var records = new T[RecordsAtOnce];
+        for (long at = 0; at < rows; at += records.Length)
+        {
+            var count = (int)Math.Min(records.Length, rows - at);
+            Read(handle, path, MemoryMarshal.AsBytes(records.AsSpan(0, count)), HeaderBytes + at * Unsafe.SizeOf<T>());
+            for (var i = 0; i < count; i++)
+                yield return records[i];
+        }
     }
 
     /// <summary>What a file's header says.</summary>
@@ -117,19 +135,4 @@ internal sealed class PartitionFile : IDisposable
             if ((read = RandomAccess.Read(handle, destination, at)) == 0)
                 throw Damaged(path);
     }
-
-    private T Writing<T>(Func<T> work)
-    {
-        try
-        {
-            return work();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw Unwritable(e);
-        }
-    }
-
-    private UserErrorException Unwritable(Exception e) => new(
-        $"{_path} can't be written ({e.Message.TrimEnd('.')}).", "Check that the folder is writable and the disk has space.", e);
 }

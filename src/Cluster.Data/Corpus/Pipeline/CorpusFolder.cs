@@ -56,6 +56,9 @@ public sealed class CorpusFolder(string root)
     /// <summary>What a partition has of the evaluation sets.</summary>
     public string Contamination(int partition) => Path.Combine(Root, "work", "read", Number(partition) + ".contamination.json");
 
+    /// <summary>What a unit of a phase found among signatures or hashes, for the unit that joins them.</summary>
+    public string Found(string phase, int unit) => Path.Combine(Root, "work", "found", phase, Number(unit) + ".bin");
+
     /// <summary>Folder of the decisions on duplicates.</summary>
     public string Decisions(string kind) => Path.Combine(Root, "work", "decisions", kind);
 
@@ -70,6 +73,12 @@ public sealed class CorpusFolder(string root)
 
     /// <summary>Folder of the shards: a source for training and for other corpora.</summary>
     public string Shards => Path.Combine(Root, "shards");
+
+    /// <summary>How often each piece occurs in a shard: what vocabularies are learnt from.</summary>
+    public string Pieces(int partition) => Path.Combine(Root, "pieces", Number(partition) + ".bin");
+
+    /// <summary>The corpus' own tokenizer.</summary>
+    public string Tokenizer => Path.Combine(Root, "tokenizer.json");
 
     /// <summary>What became of each document of a partition, and why.</summary>
     public string Provenance(int partition) => Path.Combine(Root, "provenance", Number(partition) + ".jsonl.zst");

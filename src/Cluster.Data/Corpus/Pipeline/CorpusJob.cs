@@ -37,15 +37,16 @@ public sealed class CorpusJob
         Phases =
         [
             new CorpusPhase(ReadPhase.Name, partitions),
-            new CorpusPhase(DuplicatesPhase.Name, 1),
-            .. recipe.Duplicates.Units is null ? (CorpusPhase[])[] : [new CorpusPhase(UnitHashPhase.Name, partitions), new CorpusPhase(DuplicatesPhase.UnitName, 1)],
+            .. DuplicatesPhase.Of(recipe.Duplicates, partitions),
+            .. recipe.Duplicates.Units is null ? (CorpusPhase[])[] : [new CorpusPhase(UnitHashPhase.Name, partitions), .. DuplicatesPhase.OfUnits(partitions)],
             .. recipe.Mix is null ? (CorpusPhase[])[] : [new CorpusPhase(WritePhase.CountName, partitions)],
             new CorpusPhase(WritePhase.Name, partitions),
+            .. recipe.Tokenizer is null ? (CorpusPhase[])[] : [new CorpusPhase(PiecePhase.CountName, partitions), new CorpusPhase(PiecePhase.LearnName, 1)],
         ];
     }
 
     /// <summary>In order.</summary>
-    public IReadOnlyList<CorpusPhase> Phases { get; }
+    public IReadOnlyList<CorpusPhase> Phases { get; private init; }
 
     /// <summary>The folder.</summary>
     public CorpusFolder Folder => _folder;
@@ -90,6 +91,36 @@ public sealed class CorpusJob
             : throw new UserErrorException($"{folder.Recipe} was changed after the build began.", "Build the changed recipe into a new folder.");
     }
 
+    /// <summary>The pieces of a finished corpus, still to be counted where its recipe asks for no tokenizer: that one phase.</summary>
+    /// <exception cref="UserErrorException">The folder holds no finished corpus.</exception>
+    public static CorpusJob OpenPieces(CorpusFolder folder, CorpusResources resources)
+    {
+        CorpusSummary.Require(folder);
+        var job = Open(folder, resources);
+        return new CorpusJob(folder, job._recipe, job._plan, resources) { Phases = [new CorpusPhase(PiecePhase.CountName, job._plan.Partitions.Count)] };
+    }
+
+    /// <summary>Learns a vocabulary from the counted pieces, and clears away what outgrew memory.</summary>
+    /// <param name="vocabulary">Ids, 272 to 1,000,000.</param>
+    /// <param name="path">The file to write; null for the corpus' own <see cref="CorpusFolder.Tokenizer"/>.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="UserErrorException">
+    /// The corpus' own file is of another size by its recipe, a count is missing or damaged, or the file can't be written.
+    /// </exception>
+    public TokenizerSummary LearnTokenizer(int vocabulary, string? path = null, CancellationToken cancellation = default)
+    {
+        if (path is null && _recipe.Tokenizer is { } fixedBy && fixedBy.Vocabulary != vocabulary)
+        {
+            throw new UserErrorException(
+                $"The corpus {_folder.Root} has a tokenizer of {fixedBy.Vocabulary} ids by its recipe, not of {vocabulary}.", "Give another file as --out.");
+        }
+
+        var made = new PiecePhase(_folder, _resources).Learn(vocabulary, _plan.Partitions.Count, path ?? _folder.Tokenizer, cancellation);
+        if (Directory.Exists(_folder.Work))
+            Directory.Delete(_folder.Work, recursive: true);
+        return made;
+    }
+
     /// <summary>Units of a phase that are not done, in order.</summary>
     public IReadOnlyList<int> Pending(CorpusPhase phase) =>
         [.. Enumerable.Range(0, phase.Units).Where(unit => !File.Exists(_folder.Marker(phase.Name, unit)))];
@@ -104,16 +135,26 @@ public sealed class CorpusJob
         var marker = _folder.Marker(phase, unit);
         if (File.Exists(marker))
             return;
-        if (phase == DuplicatesPhase.Name)
+        // Before anything is looked for: without its first unit a phase is not done, whatever the others do meanwhile.
+        if (unit == 0 && phase == DuplicatesPhase.Of(_recipe.Duplicates, _plan.Partitions.Count).First().Name)
             CheckFailures();
+        var duplicates = new DuplicatesPhase(_folder, _recipe, _plan, _resources);
         var result = phase switch
         {
             ReadPhase.Name => new ReadPhase(_folder, _recipe, _plan, _chain.Value, _resources.Times).Run(unit, cancellation),
-            DuplicatesPhase.Name => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Documents(cancellation),
+            DuplicatesPhase.RangeName => duplicates.Range(unit, cancellation),
+            DuplicatesPhase.BandName => duplicates.Band(unit, cancellation),
+            DuplicatesPhase.Name => duplicates.Documents(ResultsOf(DuplicatesPhase.RangeName), ResultsOf(DuplicatesPhase.BandName), cancellation),
             UnitHashPhase.Name => new UnitHashPhase(_folder, _recipe).Run(unit, cancellation),
-            DuplicatesPhase.UnitName => new DuplicatesPhase(_folder, _recipe, _plan, _resources).Units(cancellation),
+            DuplicatesPhase.UnitRangeName => duplicates.UnitRange(unit, cancellation),
+            DuplicatesPhase.UnitName => duplicates.Units(ResultsOf(DuplicatesPhase.UnitRangeName)),
             WritePhase.CountName => new WritePhase(_folder, _recipe, _resources.Times).Count(unit, cancellation),
             WritePhase.Name => new WritePhase(_folder, _recipe, _resources.Times).Write(unit, _mix.Value, cancellation),
+            PiecePhase.CountName => new PiecePhase(_folder, _resources).Count(unit, cancellation),
+            PiecePhase.LearnName => new UnitResult
+            {
+                Tokenizer = new PiecePhase(_folder, _resources).Learn(_recipe.Tokenizer!.Vocabulary, _plan.Partitions.Count, _folder.Tokenizer, cancellation),
+            },
             _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "no such phase"),
         };
         AtomicWrite.AllText(marker, RunJson.Line(result) + "\n");
@@ -143,7 +184,7 @@ public sealed class CorpusJob
 
         foreach (var failure in _plan.Sources.SelectMany(source => source.Failures))
             statistics.Failed(failure.Reason, failure.Bytes);
-        var duplicates = Results(Phases[1]).Single();
+        var duplicates = ResultsOf(DuplicatesPhase.Name).Single();
         var summary = new CorpusSummary
         {
             Name = _recipe.Name,
@@ -161,11 +202,12 @@ public sealed class CorpusJob
             Near = duplicates.Near,
             Contamination = Contamination(),
             Mix = _mix.Value?.Report(Domains(WritePhase.Name)),
-            Units = Phases.FirstOrDefault(phase => phase.Name == DuplicatesPhase.UnitName) is { } units ? Results(units).Single().Units : null,
+            Units = ResultsOf(DuplicatesPhase.UnitName).SingleOrDefault()?.Units,
+            Tokenizer = ResultsOf(PiecePhase.LearnName).SingleOrDefault()?.Tokenizer,
         };
         AtomicWrite.AllText(_folder.Summary, RunJson.Document(summary) + "\n");
         // Of units whose process was killed while it wrote.
-        foreach (var folder in (string[])[Path.GetDirectoryName(_folder.Shard(0))!, Path.GetDirectoryName(_folder.Provenance(0))!])
+        foreach (var folder in (string[])[_folder.Shards, Path.GetDirectoryName(_folder.Provenance(0))!, Path.GetDirectoryName(_folder.Pieces(0))!])
         {
             foreach (var remnant in Directory.Exists(folder) ? Directory.GetFiles(folder, "*.tmp") : [])
                 File.Delete(remnant);
@@ -189,10 +231,13 @@ public sealed class CorpusJob
     private IReadOnlyDictionary<string, DomainSize> Domains(string phase)
     {
         var tally = new MixTally();
-        foreach (var (domain, size) in Results(Phases.Single(p => p.Name == phase)).SelectMany(result => result.Domains!))
+        foreach (var (domain, size) in ResultsOf(phase).SelectMany(result => result.Domains!))
             tally.Add(domain, size);
         return tally.Sizes;
     }
+
+    /// <summary>What all units of a phase say; nothing where the recipe has no such phase.</summary>
+    private UnitResult[] ResultsOf(string name) => Phases.FirstOrDefault(phase => phase.Name == name) is { } phase ? [.. Results(phase)] : [];
 
     private IEnumerable<UnitResult> Results(CorpusPhase phase)
     {

@@ -11,7 +11,7 @@ public static class CorpusQuery
     /// <exception cref="UserErrorException">The corpus is not finished, or never saw such a document.</exception>
     public static ProvenanceRow Why(CorpusFolder folder, string id)
     {
-        var summary = Summary(folder);
+        var summary = CorpusSummary.Require(folder);
         for (var partition = 0; partition < summary.Partitions; partition++)
         {
             foreach (var row in ProvenanceFile.Read(folder.Provenance(partition)))
@@ -33,7 +33,7 @@ public static class CorpusQuery
     /// <exception cref="UserErrorException">The corpus is not finished, or has no such stage.</exception>
     public static IReadOnlyList<ProvenanceRow> Sample(CorpusFolder folder, string? stage, string? rule, int count)
     {
-        var summary = Summary(folder);
+        var summary = CorpusSummary.Require(folder);
         if (stage is not null && summary.Statistics.Stages.TrueForAll(known => known.Name != stage))
         {
             throw new UserErrorException(
@@ -55,7 +55,4 @@ public static class CorpusQuery
 
         return [.. best.UnorderedItems.OrderBy(item => item.Priority).Select(item => item.Element)];
     }
-
-    private static CorpusSummary Summary(CorpusFolder folder) => CorpusSummary.Load(folder)
-        ?? throw new UserErrorException($"{folder.Root} holds no finished corpus.", "Finish it: corpus build with the same recipe and --out.");
 }

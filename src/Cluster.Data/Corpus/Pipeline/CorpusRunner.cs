@@ -11,12 +11,20 @@ public sealed record CorpusBuildProgress(string Phase, int Done, int Units);
 /// <summary>Runs a job in this process, phase by phase, several units at a time.</summary>
 public static class CorpusRunner
 {
-    /// <summary>Does whatever is not done.</summary>
+    /// <summary>Does whatever is not done, and sums up.</summary>
+    /// <inheritdoc cref="RunPhases"/>
+    public static CorpusSummary Run(CorpusJob job, int workers, Action<CorpusBuildProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        RunPhases(job, workers, progress, cancellation);
+        return job.Finish();
+    }
+
+    /// <summary>Does the units that are not done.</summary>
     /// <param name="job">The job.</param>
     /// <param name="workers">Units at a time, at least 1.</param>
     /// <param name="progress">Told after each unit; from any thread.</param>
     /// <param name="cancellation">Ends it early; a later call goes on with the units that are not done.</param>
-    public static CorpusSummary Run(CorpusJob job, int workers, Action<CorpusBuildProgress>? progress = null, CancellationToken cancellation = default)
+    public static void RunPhases(CorpusJob job, int workers, Action<CorpusBuildProgress>? progress = null, CancellationToken cancellation = default)
     {
         foreach (var phase in job.Phases)
         {
@@ -37,7 +45,5 @@ public static class CorpusRunner
                 ExceptionDispatchInfo.Throw(errors.Flatten().InnerExceptions.OrderBy(error => error.Message, StringComparer.Ordinal).First());
             }
         }
-
-        return job.Finish();
     }
 }

@@ -1,3 +1,4 @@
+using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus.Decontamination;
 using Cluster.Data.Corpus.Deduplication;
@@ -53,9 +54,17 @@ public sealed record CorpusSummary
     /// <summary>What the mix asked for and what it got; null without one.</summary>
     public IReadOnlyList<MixedDomain>? Mix { get; init; }
 
+    /// <summary>The tokenizer that was learnt with it; null if the recipe asks for none.</summary>
+    public TokenizerSummary? Tokenizer { get; init; }
+
     /// <summary>The summary of a finished corpus, or null.</summary>
     public static CorpusSummary? Load(CorpusFolder folder) =>
         File.Exists(folder.Summary) ? RunJson.Parse<CorpusSummary>(File.ReadAllText(folder.Summary), folder.Summary) : null;
+
+    /// <summary>The summary of a corpus that has to be finished.</summary>
+    /// <exception cref="UserErrorException">It is not.</exception>
+    public static CorpusSummary Require(CorpusFolder folder) => Load(folder)
+        ?? throw new UserErrorException($"{folder.Root} holds no finished corpus.", "Finish it: corpus build with the same recipe and --out.");
 }
 
 /// <summary>A source in figures.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using Cluster.Core.Errors;
+using Cluster.Data.Files;
 using ZstdSharp;
 using ZstdSharp.Unsafe;
 
@@ -9,17 +10,14 @@ namespace Cluster.Data.Corpus.Pipeline;
 internal sealed class DocumentFileWriter : IDisposable
 {
     internal const byte Next = 1, End = 0;
-    private readonly string _path;
-    private readonly FileStream _file;
+    private readonly AsideFile _file;
     private readonly CompressionStream _zstd;
     private readonly BinaryWriter _writer;
     private bool _complete;
 
     public DocumentFileWriter(string path)
     {
-        _path = path;
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        _file = new FileStream($"{path}.{Path.GetRandomFileName()}.tmp", FileMode.CreateNew, FileAccess.Write, FileShare.Read, 1 << 16);
+        _file = new AsideFile(path);
         _zstd = new CompressionStream(_file, level: 1, leaveOpen: true);
         _zstd.SetParameter(ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
         _writer = new BinaryWriter(_zstd, Encoding.UTF8, leaveOpen: true);
@@ -62,20 +60,15 @@ internal sealed class DocumentFileWriter : IDisposable
         _writer.Dispose();
         _complete = true;
         _zstd.Dispose();
-        _file.Flush(flushToDisk: true);
-        _file.Dispose();
-        File.Move(_file.Name, _path, overwrite: true);
+        _file.Complete();
     }
 
     public void Dispose()
     {
-        if (_complete)
-            return;
-        _writer.Dispose();
+        if (!_complete)
+            _writer.Dispose();
         _zstd.Dispose();
         _file.Dispose();
-        if (File.Exists(_file.Name))
-            File.Delete(_file.Name);
     }
 
     private void Optional(string? text)

@@ -32,4 +32,7 @@ public sealed record UnitResult
 
     /// <summary>What was found among paragraphs or lines.</summary>
     public ExactReport? Units { get; init; }
+
+    /// <summary>The tokenizer that was learnt.</summary>
+    public TokenizerSummary? Tokenizer { get; init; }
 }

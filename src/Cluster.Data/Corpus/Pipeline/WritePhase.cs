@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using Cluster.Data.Corpus.Deduplication;
 using Cluster.Data.Corpus.Mixing;
 using Cluster.Data.Corpus.Recipes;
@@ -75,7 +74,7 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
             statistics.Stays(document, bytes, times);
             kept?.Add(document);
             foreach (var copy in mix?.Apply(document) ?? [document])
-                Add(shard, copy);
+                CorpusShard.Add(shard, copy);
             ProvenanceFile.Add(provenance, judged with { Copies = times == 1 ? null : times });
         }
 
@@ -164,37 +163,4 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
                 : none with { UnitsRemoved = removed.Count };
         }
     }
-
-    private static void Add(RecordWriter shard, Document document) => shard.Add(json =>
-    {
-        json.WriteString("id", document.Id);
-        json.WriteString("text", document.Text);
-        if (document.Title is not null)
-            json.WriteString("title", document.Title);
-        json.WriteString("group", document.Group);
-        var metadata = document.Metadata;
-        Optional("source", metadata.Dataset);
-        Optional("url", metadata.Url);
-        if (metadata.Date is { } date)
-            json.WriteString("date", date.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture));
-        Optional("author", metadata.Author);
-        Optional("license", metadata.License);
-        Optional("language", metadata.Language);
-        Optional("content_type", metadata.ContentType);
-        json.WriteNumber("weight", metadata.Weight);
-        json.WriteNumber("quality", document.Quality);
-        if (document.Scores.Count > 0)
-        {
-            json.WriteStartObject("scores");
-            foreach (var score in document.Scores.DistinctBy(score => score.Name))
-                json.WriteNumber(score.Name, score.Value);
-            json.WriteEndObject();
-        }
-
-        void Optional(string name, string? value)
-        {
-            if (value is not null)
-                json.WriteString(name, value);
-        }
-    });
 }

@@ -36,6 +36,11 @@ public sealed record CurationRecipe
     /// <summary>Proportions of sources, hosts or languages; null takes everything once.</summary>
     public MixOptions? Mix { get; init; }
 
+    /// <summary>The vocabulary that is learnt from the corpus; null learns none.</summary>
+    // Left out where it is null: recipes that never heard of it keep their hashes.
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public VocabularyRecipe? Tokenizer { get; init; }
+
     /// <summary>Sizes of files, lines and partitions.</summary>
     public ReadLimits Limits { get; init; } = new();
 
@@ -61,6 +66,7 @@ public sealed record CurationRecipe
         Duplicates.Validate();
         Decontamination?.Validate();
         Mix?.Validate();
+        Tokenizer?.Validate();
         if (!(MaximumFailedShare is >= 0 and <= 1))
             throw new UserErrorException(FormattableString.Invariant($"maximum_failed_share is {MaximumFailedShare}."), "Give a number from 0 to 1.");
         foreach (var stage in Stages)
@@ -91,18 +97,7 @@ public static class CurationRecipeJson
     /// <exception cref="UserErrorException">It is no recipe, or a field is out of range.</exception>
     public static CurationRecipe Parse(string json, string source)
     {
-        CurationRecipe recipe;
-        try
-        {
-            recipe = JsonSerializer.Deserialize<CurationRecipe>(json, s_canonical) ?? throw new JsonException("it is null");
-        }
-        catch (Exception error) when (error is JsonException or NotSupportedException)
-        {
-            var message = error.Message.Split(" Path: ")[0].TrimEnd('.');
-            var where = error is JsonException { Path: { } path } && path != "$" ? $" at {path[2..]}" : "";
-            throw new UserErrorException($"{source} is no recipe of a corpus: {message}{where}.", "Compare it with the recipe.json that a corpus folder holds.", error);
-        }
-
+        var recipe = Read<CurationRecipe>(json, source, "recipe of a corpus");
         recipe.Validate();
         return recipe;
     }
@@ -113,6 +108,29 @@ public static class CurationRecipeJson
     /// <summary>Every field, for people.</summary>
     public static string Indented(CurationRecipe recipe) => JsonSerializer.Serialize(recipe, s_indented);
 
+    /// <summary>A mix as it stands in a recipe.</summary>
+    public static string Indented(MixOptions mix) => JsonSerializer.Serialize(mix, s_indented);
+
+    /// <summary>Reads a mix as it stands in a recipe, and validates it.</summary>
+    /// <param name="json">The text.</param>
+    /// <param name="source">What the text is, for errors: a file's path.</param>
+    /// <exception cref="UserErrorException">It is no mix, or a field is out of range.</exception>
+    public static MixOptions ParseMix(string json, string source) => Read<MixOptions>(json, source, "mix of a corpus").Validate();
+
     /// <summary>SHA-256 of the canonical form, lower-case hex.</summary>
     public static string Hash(CurationRecipe recipe) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Canonical(recipe))));
+
+    private static T Read<T>(string json, string source, string what)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(json, s_canonical) ?? throw new JsonException("it is null");
+        }
+        catch (Exception error) when (error is JsonException or NotSupportedException)
+        {
+            var message = error.Message.Split(" Path: ")[0].TrimEnd('.');
+            var where = error is JsonException { Path: { } path } && path != "$" ? $" at {path[2..]}" : "";
+            throw new UserErrorException($"{source} is no {what}: {message}{where}.", "Compare it with the recipe.json that a corpus folder holds.", error);
+        }
+    }
 }

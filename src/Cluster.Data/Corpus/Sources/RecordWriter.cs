@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Cluster.Data.Files;
 using ZstdSharp;
 
 namespace Cluster.Data.Corpus.Sources;
@@ -12,19 +13,16 @@ namespace Cluster.Data.Corpus.Sources;
 internal sealed class RecordWriter : IDisposable
 {
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private readonly FileStream _file;
+    private readonly AsideFile _file;
     private readonly CompressionStream _zstd;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly MemoryStream _line = new();
     private readonly Utf8JsonWriter _json;
-    private readonly string _path;
 
     /// <param name="path">The file; written aside until <see cref="Complete"/>.</param>
     public RecordWriter(string path)
     {
-        _path = path;
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        _file = new FileStream($"{path}.{Path.GetRandomFileName()}.tmp", FileMode.CreateNew, FileAccess.Write, FileShare.Read, 1 << 16);
+        _file = new AsideFile(path);
         _zstd = new CompressionStream(_file, level: 3, leaveOpen: true);
         _zstd.SetParameter(ZstdSharp.Unsafe.ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
         _json = new Utf8JsonWriter(_line, s_json);
@@ -65,9 +63,7 @@ internal sealed class RecordWriter : IDisposable
     public string Complete()
     {
         _zstd.Dispose();
-        _file.Flush(flushToDisk: true);
-        _file.Dispose();
-        File.Move(_file.Name, _path, overwrite: true);
+        _file.Complete();
         return Convert.ToHexStringLower(_hash.GetHashAndReset());
     }
 
@@ -78,7 +74,5 @@ internal sealed class RecordWriter : IDisposable
         _file.Dispose();
         _hash.Dispose();
         _json.Dispose();
-        if (File.Exists(_file.Name))
-            File.Delete(_file.Name);
     }
 }

@@ -94,6 +94,38 @@ public sealed class DuplicateResolverTests
     }
 
     [Fact]
+    public void Band_EachApartInAnyOrder_DecidesAsAllTogether()
+    {
+        using var folder = new TempFolder();
+        var options = new MinHashOptions { Bands = 12, Rows = 3 };
+        string[] files = [folder.In("0.bin"), folder.In("1.bin")];
+        for (var partition = 0; partition < 2; partition++)
+        {
+            using var writer = new SignatureWriter(files[partition], partition, options);
+            for (ulong family = 0; family < 60; family++)
+            {
+                var words = Planted.Words(family, 50);
+                words[(int)((family * 7 + (ulong)partition * 3) % 50)] = "other";
+                writer.Add(string.Join(' ', words), 0.5);
+            }
+
+            writer.Complete();
+        }
+
+        var resources = new ResolverResources { MemoryBytes = 1 << 20, Workers = 2, ScratchFolder = folder.Path };
+        var together = DuplicateResolver.Resolve(files, [], folder.In("together"), 0.5, resources);
+        var bands = Enumerable.Range(0, options.Bands).Select(band => folder.In($"band-{band}")).ToArray();
+        var compared = Enumerable.Range(0, options.Bands).Reverse().Select(band => DuplicateResolver.Band(files, [], 0.5, band, bands[band], resources)).Distinct().Single();
+        var apart = DuplicateResolver.Join(files, [], 0.5, [.. bands.Reverse()], compared, folder.In("apart"), resources);
+        Assert.Equal(together, apart);
+        Assert.InRange(apart.Dropped, 50, 60);
+        foreach (var partition in (int[])[0, 1])
+            Assert.Equal(File.ReadAllBytes(DecisionReader.PathOf(folder.In("together"), partition)), File.ReadAllBytes(DecisionReader.PathOf(folder.In("apart"), partition)));
+        // Control: a band that is missing shows.
+        Assert.NotEqual(together.Pairs, DuplicateResolver.Join(files, [], 0.5, bands[..1], compared, folder.In("less"), resources).Pairs);
+    }
+
+    [Fact]
     public void Resolve_Cluster_KeepsTheBetterThenTheLongerThenTheFirst()
     {
         var words = Planted.Words(1, 100);

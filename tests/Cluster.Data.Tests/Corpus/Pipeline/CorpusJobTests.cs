@@ -4,6 +4,7 @@ using Cluster.Data.Corpus.Deduplication;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
+using Cluster.Data.Tokens;
 
 namespace Cluster.Data.Tests.Corpus.Pipeline;
 
@@ -24,6 +25,105 @@ public class CorpusJobTests
     }
 
     [Fact]
+    public async Task Run_WithAVocabulary_TokenizerOfTheInMemoryPathForAnyWorkersAndMemory()
+    {
+        using var folder = Texts();
+        const int vocabulary = 700;
+        static CurationRecipe Asking(CurationRecipe recipe) => recipe with { Tokenizer = new VocabularyRecipe { Vocabulary = vocabulary } };
+        var plain = await Build(folder, "plain", workers: 2);
+        var expected = TokenizerFile.Serialize(new BytePairTokenizer(BytePairTrainer.Train(Read(folder.In("plain")), new BytePairTrainerOptions { VocabularySize = vocabulary })));
+        foreach (var (name, workers, memory) in ((string, int, long)[])[("one", 1, 64 << 20), ("two", 2, 64 << 20), ("four", 4, 1 << 20)])
+        {
+            var summary = await Build(folder, name, workers, Asking, memory);
+            Assert.Equal((plain.CorpusSha256, vocabulary), (summary.CorpusSha256, summary.Tokenizer!.Vocabulary));
+            Assert.Equal(expected, File.ReadAllBytes(new CorpusFolder(folder.In(name)).Tokenizer));
+            Assert.Equal(TokenizerFile.Sha256(TokenizerFile.Parse(expected, "it")), summary.Tokenizer.Sha256);
+        }
+
+        // A corpus that was built without one: its pieces are counted once, whatever sizes are asked for afterwards.
+        var corpus = new CorpusFolder(folder.In("plain"));
+        var later = CorpusJob.OpenPieces(corpus, new CorpusResources());
+        CorpusRunner.RunPhases(later, 2);
+        Assert.Equal(vocabulary, later.LearnTokenizer(vocabulary).Vocabulary);
+        Assert.Equal(expected, File.ReadAllBytes(corpus.Tokenizer));
+        var again = CorpusJob.OpenPieces(corpus, new CorpusResources());
+        Assert.Empty(again.Pending(again.Phases.Single()));
+        Assert.Equal(400, again.LearnTokenizer(400, folder.In("other.json")).Vocabulary);
+        Assert.Equal(expected, File.ReadAllBytes(corpus.Tokenizer));
+        Assert.False(Directory.Exists(corpus.Work));
+
+        // Control: a shard that is not counted shows.
+        File.Copy(corpus.Pieces(0), corpus.Pieces(1), overwrite: true);
+        again.LearnTokenizer(vocabulary, folder.In("other.json"));
+        Assert.NotEqual(expected, File.ReadAllBytes(folder.In("other.json")));
+
+        Assert.Contains("by its recipe", Assert.Throws<UserErrorException>(() =>
+            CorpusJob.OpenPieces(new CorpusFolder(folder.In("one")), new CorpusResources()).LearnTokenizer(400)).What, StringComparison.Ordinal);
+        Assert.Contains("no finished corpus", Assert.Throws<UserErrorException>(() =>
+            CorpusJob.OpenPieces(new CorpusFolder(folder.In("none")), new CorpusResources())).What, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Read_ShardsOfACorpus_EveryFieldThatWasWritten()
+    {
+        using var folder = Texts();
+        var summary = await Build(folder, "out", workers: 2);
+        var corpus = new CorpusFolder(folder.In("out"));
+        var documents = Enumerable.Range(0, summary.Partitions).SelectMany(p => CorpusShard.Read(corpus.Shard(p))).ToList();
+        Assert.Equal(Read(folder.In("out")), documents.Select(document => document.Text));
+        Assert.All(documents, document => Assert.Equal(("notes", "text/plain", 1.0), (document.Metadata.Dataset, document.Metadata.ContentType, document.Metadata.Weight)));
+        Assert.All(documents, document => Assert.InRange(document.Quality, 0.01, 1));
+        File.WriteAllBytes(corpus.Shard(0), File.ReadAllBytes(corpus.Shard(0))[..^9]);
+        Assert.Contains(corpus.Shard(0), Assert.Throws<UserErrorException>(() => CorpusShard.Read(corpus.Shard(0)).Count()).What, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Source_FolderOfACorpus_ItsShardsWithItsTokenizer()
+    {
+        using var folder = Texts();
+        await Build(folder, "out", workers: 2, recipe => recipe with { Tokenizer = new VocabularyRecipe { Vocabulary = 700 } });
+        var corpus = new CorpusFolder(folder.In("out"));
+        var source = Assert.IsType<BuiltCorpusSource>(CorpusBuilder.Source(corpus.Root));
+        Assert.Equal(Read(corpus.Root), source.Read(2).Documents.Select(document => document.Text));
+        Assert.Equal(File.ReadAllBytes(corpus.Tokenizer), TokenizerFile.Serialize(source.Tokenizer(700)!));
+        var error = Assert.Throws<UserErrorException>(() => source.Tokenizer(4_096));
+        Assert.Contains("700", error.What, StringComparison.Ordinal);
+        Assert.Contains("tokenizer.vocabulary=700", error.Remedy, StringComparison.Ordinal);
+        File.Delete(corpus.Tokenizer);
+        Assert.Null(source.Tokenizer(4_096));
+        Assert.IsType<FolderSource>(CorpusBuilder.Source(corpus.Shards));
+    }
+
+    [Fact]
+    public async Task Build_InMemoryOfABuiltCorpus_RepeatsAndQualitiesStay()
+    {
+        using var folder = new TempFolder();
+        for (var i = 0; i < 30; i++)
+            folder.Write($"many/{i}.txt", string.Join(' ', Enumerable.Range(0, 12).Select(s => Sentence(i * 12 + s)))).Write($"few/{i}.txt", $"Tale {i} is short: {Sentence(i * 31)} {Sentence(i * 37 + 1)}");
+        var recipe = Recipe(folder) with
+        {
+            Sources = [new FolderRecipe { Name = "many", Path = folder.In("many") }, new FolderRecipe { Name = "few", Path = folder.In("few") }],
+            Duplicates = new DuplicatesRecipe { Near = null },
+            Mix = new Cluster.Data.Corpus.Mixing.MixOptions { Targets = new Dictionary<string, double> { ["many"] = 0.5, ["few"] = 0.5 }, MaximumRepeats = 3 },
+        };
+        var summary = await Build(folder, "out", 2, _ => recipe);
+        var options = new CorpusOptions { TrainFraction = 0.8, ValidationFraction = 0.2, TestFraction = 0 };
+        var built = new CorpusBuilder(options).Build(CorpusBuilder.Source(folder.In("out")));
+        var shards = Enumerable.Range(0, summary.Partitions).SelectMany(p => CorpusShard.Read(new CorpusFolder(folder.In("out")).Shard(p))).ToList();
+        Assert.Equal(90, shards.Count(document => document.Metadata.Dataset == "few"));
+        var documents = built.Train.Concat(built.Validation).ToDictionary(document => document.Id);
+        Assert.Equal(shards.Count, documents.Count);
+        Assert.All(shards, document => Assert.Equal((document.Quality, document.Metadata), (documents[document.Id].Quality, documents[document.Id].Metadata)));
+        // No copy of what is trained on is held out.
+        Assert.Empty(built.Train.Select(document => document.Text).Intersect(built.Validation.Select(document => document.Text)));
+        Assert.Equal(0.2, built.Validation.Count / (double)shards.Count, 0.15);
+
+        // Control: the shards alone are texts like any others, of which each counts once.
+        var texts = new CorpusBuilder(options).Build(CorpusBuilder.Source(new CorpusFolder(folder.In("out")).Shards));
+        Assert.Equal(shards.Select(document => document.Text).Distinct().Count(), texts.Train.Count + texts.Validation.Count);
+    }
+
+    [Fact]
     public async Task Run_StoppedAfterEachUnit_SameFilesAsAtOnce()
     {
         using var folder = Texts();
@@ -34,13 +134,16 @@ public class CorpusJobTests
         {
             using var stop = new CancellationTokenSource();
             var units = 0;
+            var phase = "";
             try
             {
                 var job = await CorpusJob.PrepareAsync(new CorpusFolder(folder.In("stopped")), Recipe(folder), new CorpusResources { Workers = 1 });
                 summary = CorpusRunner.Run(job, 1, progress =>
                 {
-                    if (++units == 4)
+                    // The first word of each phase is of units that were done before.
+                    if (progress.Phase == phase && ++units == 3)
                         stop.Cancel();
+                    phase = progress.Phase;
                 }, stop.Token);
             }
             catch (OperationCanceledException)
@@ -147,6 +250,8 @@ public class CorpusJobTests
     {
         var recipe = CurationPresets.ReferenceCorpus with { Stages = CurationPresets.Web };
         Assert.Equal(CurationRecipeJson.Hash(recipe), CurationRecipeJson.Hash(CurationRecipeJson.Parse(CurationRecipeJson.Indented(recipe), "it")));
+        // A recipe that says nothing of a vocabulary is, to the letter, what it was before there was one to ask for.
+        Assert.DoesNotContain("\"tokenizer\"", CurationRecipeJson.Canonical(recipe), StringComparison.Ordinal);
         var source = "\"sources\":[{\"kind\":\"folder\",\"name\":\"a\",\"path\":\"b\"}]";
         Assert.Equal(0.5, ((Cluster.Data.Corpus.Filters.PlainTextOptions)CurationRecipeJson.Parse($"{{{source},\"stages\":[{{\"stage\":\"plain-text\",\"minimum_letters\":0.5}}]}}", "it").Stages[0].Options).MinimumLetters);
         foreach (var (json, part) in ((string, string)[])[
@@ -155,6 +260,7 @@ public class CorpusJobTests
             ("{\"sources\":[{\"kind\":\"carrier_pigeon\",\"name\":\"a\"}]}", "carrier_pigeon"),
             ($"{{{source},\"typo\":1}}", "typo"),
             ("{\"sources\":[]}", "sources is empty"),
+            ($"{{{source},\"tokenizer\":{{\"vocabulary\":100}}}}", "tokenizer.vocabulary is 100"),
             ("{\"sources\":[{\"kind\":\"folder\",\"name\":\"a/b\",\"path\":\"b\"}]}", "a/b"),
         ])
             Assert.Contains(part, Assert.Throws<UserErrorException>(() => CurationRecipeJson.Parse(json, "it")).Message, StringComparison.Ordinal);
