@@ -177,6 +177,12 @@ public sealed record TrainingRecipe
     /// <summary>Threads of one matrix product, 1–256. Part of the numbers: another count may round otherwise.</summary>
     public int ThreadsPerReplica { get; init; } = 1;
 
+    /// <summary>
+    /// Whether each replica keeps the moments of a part of the parameters only: its own part and, as a buddy, another replica's (ZeRO-1:
+    /// Rajbhandari et al., 2020). It saves memory from three replicas on; no bit depends on it, and a checkpoint of either kind continues the other.
+    /// </summary>
+    public bool ShardedOptimizer { get; init; }
+
     /// <summary>Steps between validations, 0–100,000,000; 0 validates at the end only.</summary>
     public int EvaluateEvery { get; init; } = 100;
 

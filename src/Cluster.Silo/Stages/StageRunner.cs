@@ -342,6 +342,12 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
 
             if (status.Reason is { } reason)
                 observer.Warned(reason);
+            if (status.CheckpointsLoaded > 0)
+            {
+                _origin = _origin with { CheckpointsLoaded = _origin.CheckpointsLoaded + status.CheckpointsLoaded };
+                AtomicWrite.AllText(_folder.Origin, RunJson.Document(_origin) + "\n");
+            }
+
             var trained = schedule.TokensUntil(status.Steps);
             var record = new StageRecord(stage, status.Seconds, input, status.Checkpoint!.WeightsSha256, new Dictionary<string, string>(StringComparer.Ordinal)
             {

@@ -24,6 +24,7 @@ internal sealed class Outbox
         ReplicaAction.SendJoined send => (send.Joined.Member, send.Joined),
         ReplicaAction.SendCopyFailed send => (send.Failed.Member, send.Failed),
         ReplicaAction.SendPeerLost send => (send.Lost.Reporter, send.Lost),
+        ReplicaAction.SendMomentsMissing send => (send.Missing.Member, send.Missing),
         ReplicaAction.SendPresence send => (send.Presence.Member, send.Presence),
         _ => throw new ArgumentException($"{message} is no message.", nameof(message)),
     });
@@ -42,6 +43,7 @@ internal sealed class Outbox
             Joined = [.. Of<Joined>().Select(WireMessages.ToMessage)],
             CopiesFailed = [.. Of<CopyFailed>().Select(WireMessages.ToMessage)],
             PeersLost = [.. Of<PeerLost>().Select(WireMessages.ToMessage)],
+            MomentsMissing = [.. Of<MomentsMissing>().Select(WireMessages.ToMessage)],
             Present = [.. Of<Presence>().Select(WireMessages.ToMessage)],
             Failed = [.. Of<FailedMessage>()],
         };

@@ -31,6 +31,67 @@ public class ReplicaWorkerTests
         }
     }
 
+    [Theory]
+    [InlineData(4, Precision.Bf16, false)]
+    [InlineData(6, Precision.Fp32, false)]
+    [InlineData(8, Precision.Bf16, true)]
+    public async Task Train_OptimizerSharded_SameBitsAsReplicatedAndLessMemory(int lanes, Precision precision, bool sockets)
+    {
+        var replicated = await new Run(lanes, 1, precision).Train();
+        foreach (var replicas in new[] { 1, 2, 3, 5 })
+        {
+            var run = new Run(lanes, replicas, precision) { Sharded = true, Sockets = sockets };
+            var sharded = await run.Train();
+
+            Assert.Equal(replicated, sharded);
+            // The owner's part and its buddy's, which makes two copies in all.
+            var moments = run.Workers.Select(MomentsOf).ToArray();
+            Assert.Equal((replicas == 1 ? 1 : 2) * MomentBytes(run), moments.Sum());
+            Assert.All(moments, held => Assert.InRange(held, 0, MomentBytes(run) * (replicas <= 2 ? 1 : 2.0 / replicas) + 2 * 2 * 4 * 4_096));
+        }
+    }
+
+    [Fact]
+    public async Task Train_ShardedPreviewOfAnotherStep_Stops()
+    {
+        var run = new Run(6, 3, Precision.Fp32) { Sharded = true, OtherMomentsAt = "r1" };
+        var stopped = await Assert.ThrowsAsync<InvalidOperationException>(run.Train);
+        Assert.Contains("equal inputs gave unequal bits", stopped.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Train_ShardedReplicaKilledOverSockets_SameWeights(int victim)
+    {
+        var alone = await new Run(8, 1, Precision.Bf16).Train();
+        foreach (var replicas in new[] { 3, 5 })
+        {
+            var run = new Run(8, replicas, Precision.Bf16) { Sharded = true, Sockets = true, Victim = victim, KillAtStep = 2 };
+            var survived = await run.Train();
+            Assert.Equal(alone.Weights, survived.Weights);
+            Assert.Equal(alone.Losses, survived.Losses);
+            Assert.True(run.LostLanes > 0, "nothing was lost: the kill came too late to test anything");
+        }
+    }
+
+    [Fact]
+    public async Task Train_ShardedNewcomer_CopiesParametersAndItsMomentsOnly()
+    {
+        var alone = await new Run(6, 2, Precision.Fp32).Train();
+        var run = new Run(6, 3, Precision.Fp32) { Sharded = true, JoinAtStep = 2 };
+        var joined = await run.Train();
+
+        Assert.Equal((1, 1), (run.Joined, run.Stalled));
+        Assert.Equal((alone.Weights, alone.Losses), (joined.Weights, joined.Losses));
+        Assert.InRange(MomentsOf(run.Workers.Last()), 1, MomentBytes(run) / 2 + 2 * 2 * 4 * 4_096);
+    }
+
+    private static long MomentsOf(ReplicaWorker worker) => worker.MemoryBytes.Single(part => part.Part == "moments").Bytes;
+
+    private static long MomentBytes(Run run) => 2 * sizeof(float) * (long)run.Length;
+
     [Fact]
     public async Task Train_OneSampleSwapped_OtherWeights()
     {
@@ -104,6 +165,11 @@ public class ReplicaWorkerTests
 
         public bool Sockets { get; init; }
 
+        public bool Sharded { get; init; }
+
+        /// <summary>A replica whose moments are written to before the second step.</summary>
+        public string? OtherMomentsAt { get; init; }
+
         public int Victim { get; init; } = -1;
 
         public long KillAtStep { get; init; } = -1;
@@ -137,11 +203,16 @@ public class ReplicaWorkerTests
             var states = new List<(string Hash, long Applied)>();
             foreach (var (id, worker) in _workers)
             {
-                if (!_dead.Contains(id))
-                    states.Add(await worker.Ask(Steps, (engine, applied) => (GradientHash.Of(engine.Parameters) + GradientHash.Of(engine.SecondMoments), applied)));
+                if (_dead.Contains(id))
+                    continue;
+                Length = await worker.Ask(0, (engine, _) => engine.Length);
+                var state = new float[3][];
+                for (var i = 0; i < state.Length; i++)
+                    state[i] = new float[Length];
+                var applied = await worker.AskWhole(Steps, (_, steps) => (steps, state.Select(vector => vector.AsMemory()).ToArray()));
+                states.Add((GradientHash.Of(state[0]) + GradientHash.Of(state[1]) + GradientHash.Of(state[2]), applied));
             }
 
-            Length = await _workers["r0"].Ask(0, (engine, _) => engine.Length);
             Assert.All(states, s => Assert.Equal((states[0].Hash, (long)Steps), s));
             var computed = _workers.Values.Sum(w => w.LanesComputed);
             foreach (var worker in _workers.Values)
@@ -201,6 +272,8 @@ public class ReplicaWorkerTests
                 }
             }
 
+            if (ready.Member == OtherMomentsAt && ready.Step == 0)
+                _ = _workers[ready.Member].Ask(1, (engine, _) => Spoil(engine));
             if (ready.Member == $"r{Victim}" && ready.Step == KillAtStep)
             {
                 // Dead after its READY was due but before it was sent; peers wait for its slices at the next attempt.
@@ -215,6 +288,13 @@ public class ReplicaWorkerTests
             }
 
             Tell(c => c.Receive(ready));
+        }
+
+        private static bool Spoil(TrainingEngine engine)
+        {
+            foreach (ref var moment in engine.SecondMoments)
+                moment *= 2;
+            return true;
         }
 
         private void PeerLost(PeerLost lost)
@@ -236,7 +316,8 @@ public class ReplicaWorkerTests
             if (Sockets)
                 _servers[id] = new TcpExchangeServer(gradients, new IPEndPoint(IPAddress.Loopback, 0), s_secret);
             _workers[id] = new ReplicaWorker(new Member(id, Sockets ? _servers[id].EndPoint.ToString() : id), 1, lanes, 1 << 12,
-                new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), null, steps, 32, 16, new RunIdentity("1")),
+                new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, 32, new AdamWOptions()), 7), null, steps, 32, 16, new RunIdentity("1"),
+                    Sharded ? member => member.Id : null),
                 this, this, new ReplicaExchange(gradients, state, Connect, member => new InProcessLink(_boards[member.Id].State)));
         }
 
