@@ -31,12 +31,21 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="WaitShare">Share of the time in which training waited for tokens or for its state to be copied for the one checkpoint that is written halfway, mean over the replicas, 0–1.</param>
 /// <param name="MemoryBytesStart">Resident memory of this process after the warm-up.</param>
 /// <param name="MemoryBytesEnd">Resident memory of this process at the end.</param>
+/// <param name="WeightBytes">Of the replica that takes most of all three: parameters and their rounded copy.</param>
+/// <param name="MomentBytes">Of that replica: the moments that it holds.</param>
+/// <param name="GradientBytes">Of that replica: lanes' sums, the reduced gradient and, with a sharded optimizer, its part of the parameters after the step.</param>
+/// <param name="ProcessBytes">Resident memory of the largest process of a replica, before the checkpoint that is written halfway.</param>
 /// <param name="EagerTokensPerSecond">The same steps afterwards in the eager library's own operations with autograd, in one process with as many threads in all; null unless asked for.</param>
 /// <param name="TimesEager">How many times as fast as that; null unless asked for.</param>
+/// <param name="ShardedStepMilliseconds">Mean of the same steps afterwards with a sharded optimizer; null unless asked for, like the next three.</param>
+/// <param name="ShardedMomentBytes">As above.</param>
+/// <param name="ShardedGradientBytes">As above.</param>
+/// <param name="ShardedProcessBytes">As above.</param>
 public sealed record TrainBenchmarkResult(
     string Shape, string Precision, int Replicas, int Threads, bool Processes, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
     double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd,
-    double? EagerTokensPerSecond = null, double? TimesEager = null);
+    long WeightBytes, long MomentBytes, long GradientBytes, long ProcessBytes, double? EagerTokensPerSecond = null, double? TimesEager = null,
+    double? ShardedStepMilliseconds = null, long? ShardedMomentBytes = null, long? ShardedGradientBytes = null, long? ShardedProcessBytes = null);
 
 /// <summary>Trains on synthetic tokens and times it.</summary>
 internal static class TrainBenchmark
@@ -48,12 +57,25 @@ internal static class TrainBenchmark
     /// <param name="processes">Whether each is a process of its own.</param>
     /// <param name="steps">To be measured.</param>
     /// <param name="besideEager">Whether the eager library is measured too.</param>
+    /// <param name="besideSharded">Whether a sharded optimizer is measured too.</param>
     /// <param name="cancellation">Gives up.</param>
     public static async Task<TrainBenchmarkResult> RunAsync(
-        string shape, Precision precision, int replicas, int threads, bool processes, long steps, bool besideEager, CancellationToken cancellation)
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, bool besideEager, bool besideSharded, CancellationToken cancellation)
     {
         precision = precision == Precision.Auto ? MachineCalibration.BestPrecision : precision;
-        var result = await OwnAsync(shape, precision, replicas, threads, processes, steps, cancellation);
+        var result = await OwnAsync(shape, precision, replicas, threads, processes, steps, sharded: false, cancellation);
+        if (besideSharded)
+        {
+            var sharded = await OwnAsync(shape, precision, replicas, threads, processes, steps, sharded: true, cancellation);
+            result = result with
+            {
+                ShardedStepMilliseconds = sharded.StepMilliseconds,
+                ShardedMomentBytes = sharded.MomentBytes,
+                ShardedGradientBytes = sharded.GradientBytes,
+                ShardedProcessBytes = sharded.ProcessBytes,
+            };
+        }
+
         if (!besideEager)
             return result;
         var eager = EagerBenchmark.Run(BenchmarkShape.Get(shape), precision, replicas * threads, steps, cancellation);
@@ -61,10 +83,10 @@ internal static class TrainBenchmark
     }
 
     private static async Task<TrainBenchmarkResult> OwnAsync(
-        string shape, Precision precision, int replicas, int threads, bool processes, long steps, CancellationToken cancellation)
+        string shape, Precision precision, int replicas, int threads, bool processes, long steps, bool sharded, CancellationToken cancellation)
     {
         var recipe = BenchmarkShape.Get(shape);
-        recipe = recipe with { Training = recipe.Training with { ThreadsPerReplica = threads } };
+        recipe = recipe with { Training = recipe.Training with { ThreadsPerReplica = threads, ShardedOptimizer = sharded } };
         recipe = recipe.Resolved(recipe.Model.Vocabulary, 0, precision);
         var peak = MachineCalibration.MeasurePeakFlops(precision, replicas, recipe.Training.ThreadsPerReplica);
         var folder = new RunFolder(Directory.CreateTempSubdirectory("cluster-bench").FullName);
@@ -86,6 +108,8 @@ internal static class TrainBenchmark
             var half = warmUp + steps / 2;
             await coordinator.ContinueAsync(half);
             await ReachAsync(half);
+            var bytes = await Task.WhenAll(keys.Select(k => cluster.Grains.GetGrain<IReplicaGrain>(k).GetBytesAsync()));
+            var most = bytes.MaxBy(replica => replica.Weights + replica.Moments + replica.Gradients)!;
             var checkpoints = cluster.Grains.GetGrain<ICheckpointGrain>(key);
             var checkpointFolder = new CheckpointFolder(folder.Path, StageNames.Pretraining, 1, RecipeJson.Canonical(recipe));
             await checkpoints.OpenAsync(checkpointFolder);
@@ -104,7 +128,8 @@ internal static class TrainBenchmark
             var compute = after.Zip(before, (a, b) => a.ComputeSeconds - b.ComputeSeconds).Average() / seconds;
             var waiting = after.Zip(before, (a, b) => a.WaitSeconds - b.WaitSeconds).Average() / seconds;
             return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, threads, processes, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
-                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd);
+                Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd,
+                most.Weights, most.Moments, most.Gradients, bytes.Max(replica => replica.Process));
 
             async Task ReachAsync(long step)
             {

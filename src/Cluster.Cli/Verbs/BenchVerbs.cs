@@ -40,8 +40,9 @@ public static class BenchVerbs
         var processes = new Option<bool>("--processes") { Description = "A silo process for each replica." };
         var steps = new Option<long>("--steps") { Description = "Steps to time.", HelpName = "N", DefaultValueFactory = _ => 20 };
         var eager = new Option<bool>("--beside-eager") { Description = "Time the same steps in the tensor library's own eager operations too." };
+        var sharded = new Option<bool>("--beside-sharded") { Description = "Time the same steps with training.sharded_optimizer too, and show what memory both take." };
         var json = Options.Json();
-        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, threads, processes, steps, eager, json };
+        var command = new Command("train", "Training steps of the whole path on synthetic tokens.") { shape, precision, replicas, threads, processes, steps, eager, sharded, json };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--replicas", parsed.GetValue(replicas), 1, 256);
@@ -49,7 +50,7 @@ public static class BenchVerbs
             Options.Check("--steps", parsed.GetValue(steps), 2, 90_000);
             Print(environment, parsed.GetValue(json), await TrainBenchmark.RunAsync(
                 parsed.GetRequiredValue(shape), parsed.GetValue(precision), parsed.GetValue(replicas), parsed.GetValue(threads), parsed.GetValue(processes),
-                parsed.GetValue(steps), parsed.GetValue(eager), environment.Interrupts.Listen()));
+                parsed.GetValue(steps), parsed.GetValue(eager), parsed.GetValue(sharded), environment.Interrupts.Listen()));
         });
         return command;
     }

@@ -78,7 +78,7 @@ public static class PlanVerb
                 RestartSeconds = parsed.GetValue(restart),
                 PricePerHour = parsed.GetValue(price),
                 DeviceBytes = Value(memory) ?? 0,
-                Memory = new MemoryOptions(fp, parsed.GetValue(shard), parsed.GetValue(checkpointed)),
+                Memory = new MemoryOptions(fp, parsed.GetValue(shard) || chosen?.Training.ShardedOptimizer == true, parsed.GetValue(checkpointed)),
             });
             if (peak is null)
                 environment.Error.WriteLine("note: --flops is this machine's matrix peak on one thread, measured just now.");

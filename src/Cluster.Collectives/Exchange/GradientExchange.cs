@@ -62,8 +62,8 @@ public sealed class GradientExchange
     /// <summary>
     /// The same where the optimizer may be sharded. Then a member gets the sums of the slices whose moments it holds, the hashes and squares
     /// of all others' sums from their owners, by which it has the whole gradient's hash and norm, and in the place of the other slices'
-    /// sums their parameters after the step. As many bytes travel, for a slice's parameters are as long as its gradient. The hash
-    /// names the parameters too, as owners and buddies have computed them and others have received them.
+    /// sums their parameters after the step. As many bytes travel, for a slice's parameters are as long as its gradient. A second hash
+    /// names the parameters, as owners and buddies have computed them and others have received them.
     /// </summary>
     /// <param name="key">As above.</param>
     /// <param name="assignment">As above.</param>
@@ -105,7 +105,7 @@ public sealed class GradientExchange
             Update(division.SliceAt(i), i < division.Owned, update, reduced, total.Norm);
         // Nobody asks for parameters before it has everybody's sums: answers come in order, and would wait for each other.
         await TakeAsync(division.Held, _slices.Count).ConfigureAwait(false);
-        return total with { Hash = $"{total.Hash}:{GradientHash.OfSlices(_updated)}" };
+        return total with { ParametersHash = GradientHash.OfSlices(_updated) };
 
         Task TakeAsync(int from, int to) => from == to ? Task.CompletedTask : PassAsync(from, to, key, links, own, reduced, cancellation);
     }

@@ -31,8 +31,13 @@ public sealed record BeginStep(
 /// <param name="GradientHash">SHA-256 of the reduced gradient, lower-case hex.</param>
 /// <param name="Losses">The own lanes' sums of token losses, one per lane of the own range, in nats.</param>
 /// <param name="GradientNorm">Euclidean norm of the reduced gradient.</param>
+/// <param name="ParametersHash">
+/// Of the parameters after the step, where the members share the optimizer's state: owners, buddies and all others have the same. It is
+/// compared among the READYs of a generation, and no part of the COMMIT: others may commit the step in a generation without this replica.
+/// </param>
 public sealed record Ready(
-    string Member, long Term, long Generation, long Step, string GradientHash, IReadOnlyList<double> Losses, double GradientNorm = 0);
+    string Member, long Term, long Generation, long Step, string GradientHash, IReadOnlyList<double> Losses, double GradientNorm = 0,
+    string ParametersHash = "");
 
 /// <summary>Coordinator → replica: apply the gradient you are ready with. Sent where no BEGIN follows at once.</summary>
 /// <param name="Term">The coordinator's term; the record may be an earlier one's.</param>

@@ -142,11 +142,13 @@ public sealed class ReplicaStepMachine
     /// <param name="gradientHash">Of the reduced gradient, which is kept as it is from now on.</param>
     /// <param name="losses">One per own lane.</param>
     /// <param name="gradientNorm">Of the reduced gradient.</param>
-    public IReadOnlyList<ReplicaAction> Reduced(BeginStep begin, string gradientHash, IReadOnlyList<double> losses, double gradientNorm)
+    /// <param name="parametersHash">Of the parameters after the step, where members share the optimizer's state.</param>
+    public IReadOnlyList<ReplicaAction> Reduced(
+        BeginStep begin, string gradientHash, IReadOnlyList<double> losses, double gradientNorm, string parametersHash = "")
     {
         if (!ReferenceEquals(begin, Current) || _ready is not null)
             return [];
-        _ready = new Ready(_member.Id, begin.Term, begin.Generation, begin.Step, gradientHash, losses, gradientNorm);
+        _ready = new Ready(_member.Id, begin.Term, begin.Generation, begin.Step, gradientHash, losses, gradientNorm, parametersHash);
         return [new ReplicaAction.SendReady(_ready)];
     }
 

@@ -43,7 +43,7 @@ public sealed partial class StepCoordinator
         if (Silent)
             return actions;
         if (_phase != Phase.Empty && _identity.Difference(join.Identity) is { } difference)
-            return Refuse(member, difference, actions);
+            return Refuse(member, difference, actions, isStarter: join.Term == 0 || join.Identity.Run == _identity.Run);
         if (!Hear(null, join.Term, actions) || _asked.ContainsKey(id) || _reports.ContainsKey(id))
             return actions; // its report says where it is
         if (_gone.TryGetValue(id, out var gone) && (join.Term, join.Generation).CompareTo(gone) < 0)
@@ -338,10 +338,11 @@ public sealed partial class StepCoordinator
     }
 
     /// <summary>Refuses for good; where the first generation waits for it, that one begins without it.</summary>
-    private List<CoordinatorAction> Refuse(Member member, string reason, List<CoordinatorAction> actions)
+    private List<CoordinatorAction> Refuse(Member member, string reason, List<CoordinatorAction> actions, bool isStarter = true)
     {
         actions.Add(new CoordinatorAction.Refuse(member, reason));
-        if (_refused.Add(member.Id) && _phase == Phase.Gathering)
+        // One that is left of an earlier job was never waited for.
+        if (isStarter && _refused.Add(member.Id) && _phase == Phase.Gathering)
         {
             _expected--;
             StartWhenComplete(actions);

@@ -198,6 +198,12 @@ public sealed partial class StepCoordinator
                     + $"{ready.GradientHash}: equal inputs gave unequal bits.", actions);
             }
 
+            if (ready.ParametersHash != other.ParametersHash)
+            {
+                return Stop($"After step {ready.Step} replica {other.Member} has parameters {other.ParametersHash} and replica {ready.Member} has "
+                    + $"{ready.ParametersHash}: equal inputs gave unequal bits.", actions);
+            }
+
             break;
         }
 

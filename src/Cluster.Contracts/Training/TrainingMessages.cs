@@ -145,10 +145,12 @@ public sealed record BeginStepMessage(
 /// <param name="Members">Who, as <see cref="ReplicaKey.MemberId"/> names them.</param>
 /// <param name="Losses">Sums of token losses of each one's lanes, in nats, one after the other.</param>
 /// <param name="LaneCounts">Lanes of each.</param>
+/// <param name="ParametersHash">Of the parameters after the step, where replicas share the optimizer's state.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReadyMessage(
     [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Step, [property: Id(4)] string GradientHash,
-    [property: Id(6)] double GradientNorm, [property: Id(7)] IReadOnlyList<string> Members, [property: Id(8)] double[] Losses, [property: Id(9)] int[] LaneCounts);
+    [property: Id(6)] double GradientNorm, [property: Id(7)] IReadOnlyList<string> Members, [property: Id(8)] double[] Losses, [property: Id(9)] int[] LaneCounts,
+    [property: Id(10)] string ParametersHash = "");
 
 /// <summary>Replica → coordinator: it cannot go on.</summary>
 /// <param name="Member">Who.</param>
@@ -243,6 +245,15 @@ public sealed record ReplicaState(
     [property: Id(0)] long Steps, [property: Id(1)] string WeightsSha256, [property: Id(2)] long LanesComputed,
     [property: Id(3)] double CoordinationSeconds, [property: Id(4)] double ComputeSeconds,
     [property: Id(5)] double WaitSeconds);
+
+/// <summary>What a replica's flat vectors take, and its process.</summary>
+/// <param name="Weights">Bytes of parameters and their rounded copy.</param>
+/// <param name="Moments">Bytes of the optimizer's moments that it holds.</param>
+/// <param name="Gradients">Bytes of lanes' sums, the reduced gradient and, where the optimizer is sharded, own parameters after the step.</param>
+/// <param name="Process">Resident bytes of its process, activations and everything else included.</param>
+[GenerateSerializer, Immutable]
+public sealed record ReplicaBytes(
+    [property: Id(0)] long Weights, [property: Id(1)] long Moments, [property: Id(2)] long Gradients, [property: Id(3)] long Process);
 
 /// <summary>Sums over some lanes' validation tokens.</summary>
 /// <param name="Steps">Steps applied by the state that was evaluated.</param>

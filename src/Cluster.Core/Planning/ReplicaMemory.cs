@@ -17,7 +17,7 @@ public sealed record MemoryOptions(Precision Precision, bool ShardOptimizer, boo
 /// <see cref="ModelReport.TrainingBytes"/> has it; in bf16 a copy of the weights, 2, besides.
 /// </summary>
 /// <param name="Weights">fp32, and their copy in bf16.</param>
-/// <param name="Gradient">fp32.</param>
+/// <param name="Gradient">fp32; where moments are sharded among three or more, with the parameters after the step of the own slice.</param>
 /// <param name="Moments">fp32, own slice and buddy's where they are sharded.</param>
 /// <param name="Activations">Of one micro-batch.</param>
 public sealed record ReplicaMemory(double Weights, double Gradient, double Moments, double Activations)
@@ -35,7 +35,7 @@ public sealed record ReplicaMemory(double Weights, double Gradient, double Momen
     /// <param name="options">What is kept how.</param>
     public static ReplicaMemory Of(double parameters, int replicas, double microBatchTokens, int layers, int width, MemoryOptions options) => new(
         parameters * (options.Precision == Precision.Bf16 ? 6 : 4),
-        parameters * 4,
+        parameters * 4 * (options.ShardOptimizer && replicas > 2 ? 1 + 1.0 / replicas : 1),
         parameters * MomentBytes * (options.ShardOptimizer ? Math.Min(1, 2.0 / replicas) : 1),
         ActivationBytes(microBatchTokens, layers, width, options));
 

@@ -38,7 +38,7 @@ internal sealed class Outbox
         var heard = new HeardMessage
         {
             Joins = [.. Of<Join>().Select(WireMessages.ToMessage)],
-            Ready = [.. Of<Ready>().GroupBy(r => (r.Term, r.Generation, r.Step, r.GradientHash, r.GradientNorm)).Select(WireMessages.ToMessage)],
+            Ready = [.. Of<Ready>().GroupBy(r => (r.Term, r.Generation, r.Step, r.GradientHash, r.GradientNorm, r.ParametersHash)).Select(WireMessages.ToMessage)],
             Reports = [.. Of<Report>().Select(WireMessages.ToMessage)],
             Joined = [.. Of<Joined>().Select(WireMessages.ToMessage)],
             CopiesFailed = [.. Of<CopyFailed>().Select(WireMessages.ToMessage)],

@@ -145,8 +145,12 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         await _state.DisposeAsync();
     }
 
-    /// <summary>A job's identity on the wire: its key with its recipe, so that two runs of one name do not mix.</summary>
-    private static ulong RunOf(TrainingJob job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
+    /// <summary>
+    /// A job's identity on the wire: its key with its recipe and its secret, so that neither two runs of one name mix nor what a run was before
+    /// it went back to a checkpoint and what it is since.
+    /// </summary>
+    private static ulong RunOf(TrainingJob job) =>
+        XxHash3.HashToUInt64(Encoding.UTF8.GetBytes($"{job.Key}\n{job.RecipeJson}\n{Convert.ToHexString(job.Secret)}"));
 
     /// <summary>What this process would train the job with; the coordinator compares it with its own.</summary>
     internal static RunIdentity IdentityOf(TrainingJob job, Recipe recipe) => new(

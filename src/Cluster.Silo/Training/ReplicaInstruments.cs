@@ -20,6 +20,8 @@ public sealed class ReplicaInstruments
             "{lane}", "Lane gradients computed.");
         meter.CreateObservableCounter("cluster.training.replica.steps", () => Observe(worker => ((long, string, string)[])[(worker.StepsApplied, "", "")]),
             "{step}", "Steps that a replica has applied.");
+        meter.CreateObservableUpDownCounter("cluster.training.replica.memory", () => Observe(worker => worker.MemoryBytes.Select(part => (part.Bytes, "part", part.Part))),
+            "By", "What a replica's weights, moments and gradients take; activations are not among them.");
     }
 
     /// <summary>Says where the replicas of this silo are found.</summary>

@@ -492,13 +492,13 @@ public sealed class ReplicaWorker : IAsyncDisposable
 
             var update = sharding is null ? null : new ShardedUpdate(sharding, Updated(), (slice, gradient, total, updated) =>
                 _engine!.Preview(_slices!.StartOf(slice), gradient, total, plan.LearningRate, begin.Step + 1, updated));
-            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, links, _nodes, _reduced, update, busy.Token).GetAwaiter().GetResult();
+            var (hash, norm, parameters) = _exchange!.ReduceAsync(key, begin.Assignment, place, links, _nodes, _reduced, update, busy.Token).GetAwaiter().GetResult();
             _reduceTicks += Stopwatch.GetTimestamp() - reducing;
             CountBytes(links);
             Measure(sharding is null ? null : (place, sharding.Members));
             _norm = norm;
             double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
-            Do(_machine!.Reduced(begin, hash, losses, norm), 0);
+            Do(_machine!.Reduced(begin, hash, losses, norm, parameters), 0);
         }
         catch (OperationCanceledException)
         {

@@ -76,6 +76,10 @@ public sealed record TrainingRunState
     /// <summary>Checkpoints that the stage was rolled back to, because no replica had all of a sharded optimizer's state any more.</summary>
     [Id(13)]
     public int CheckpointsLoaded { get; set; }
+
+    /// <summary>What the replica with most of it needed at the end.</summary>
+    [Id(14)]
+    public ReplicaBytes? Memory { get; set; }
 }
 
 /// <inheritdoc cref="ITrainingRunGrain"/>
@@ -212,7 +216,7 @@ public sealed partial class TrainingRunGrain(
 
     private TrainingStatus Status(long after) => new(
         _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
-        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes, [.. _alerts], state.State.CheckpointsLoaded);
+        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes, [.. _alerts], state.State.CheckpointsLoaded, state.State.Memory);
 
     /// <inheritdoc/>
     public async Task<SampleReply?> SampleAsync(SampleRequest request)
@@ -336,7 +340,11 @@ public sealed partial class TrainingRunGrain(
             if ((planned && halt.Save) || ends || state.State.Cancelled)
                 await SaveAsync(steps, mustSucceed: ends || state.State.Cancelled);
             if (ends || state.State.Cancelled)
+            {
                 WriteOut(folder);
+                await MeasureAsync();
+            }
+
             if (ends)
                 return ("finished", last ? null : $"Validation has not got better for {_early.Without} validations.");
             if (state.State.Cancelled)
@@ -623,6 +631,24 @@ public sealed partial class TrainingRunGrain(
         return outcome.Error;
     }
 
+    /// <summary>Notes what memory replicas take; one that does not answer is not worth waiting for.</summary>
+    private async Task MeasureAsync()
+    {
+        foreach (var member in _progress.Members)
+        {
+            try
+            {
+                var bytes = await Replica(member).GetBytesAsync();
+                if (state.State.Memory is not { } most || bytes.Weights + bytes.Moments + bytes.Gradients > most.Weights + most.Moments + most.Gradients)
+                    state.State.Memory = bytes;
+            }
+            catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException)
+            {
+                LogNoMemory(member, error.Message);
+            }
+        }
+    }
+
     private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
 
     private async Task CallAsync(string member, Func<IReplicaGrain, Task> call)
@@ -691,6 +717,9 @@ public sealed partial class TrainingRunGrain(
 
     [LoggerMessage(LogLevel.Error, "Training failed")]
     private partial void LogFailed(Exception error);
+
+    [LoggerMessage(LogLevel.Information, "Replica {Replica} does not say what memory it takes: {Reason}")]
+    private partial void LogNoMemory(string replica, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Replica {Replica} wrote no sample: {Reason}")]
     private partial void LogNoSample(string replica, string reason);

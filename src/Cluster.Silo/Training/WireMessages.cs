@@ -50,7 +50,7 @@ internal static class WireMessages
         var all = readies.ToArray();
         return new ReadyMessage(
             all[0].Term, all[0].Generation, all[0].Step, all[0].GradientHash, all[0].GradientNorm, [.. all.Select(r => r.Member)],
-            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)]);
+            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)], all[0].ParametersHash);
     }
 
     public static IEnumerable<Ready> ToRecords(this ReadyMessage ready)
@@ -60,7 +60,7 @@ internal static class WireMessages
         {
             var losses = new ArraySegment<double>(ready.Losses, lane, ready.LaneCounts[i]);
             lane += ready.LaneCounts[i];
-            yield return new Ready(ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm);
+            yield return new Ready(ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm, ready.ParametersHash);
         }
     }
 

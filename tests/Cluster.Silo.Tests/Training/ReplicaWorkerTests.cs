@@ -88,6 +88,19 @@ public class ReplicaWorkerTests
         Assert.InRange(MomentsOf(run.Workers.Last()), 1, MomentBytes(run) / 2 + 2 * 2 * 4 * 4_096);
     }
 
+    [Fact]
+    public async Task Train_OwnerAndBuddyKilledAtOnce_StopsAndSaysWhatIsLost()
+    {
+        // Of three replicas any two are some slice's owner and buddy; of five these two are not.
+        var run = new Run(8, 3, Precision.Fp32) { Sharded = true, Sockets = true, Victim = 1, AlsoKilled = 2, KillAtStep = 2 };
+        var stopped = await Assert.ThrowsAsync<InvalidOperationException>(run.Train);
+        Assert.Contains("nobody who lives holds the moments", stopped.Message, StringComparison.Ordinal);
+        Assert.True(run.MomentsLost);
+        var alone = await new Run(8, 1, Precision.Fp32).Train();
+        var others = await new Run(8, 5, Precision.Fp32) { Sharded = true, Sockets = true, Victim = 1, AlsoKilled = 3, KillAtStep = 2 }.Train();
+        Assert.Equal((alone.Weights, alone.Losses), (others.Weights, others.Losses));
+    }
+
     private static long MomentsOf(ReplicaWorker worker) => worker.MemoryBytes.Single(part => part.Part == "moments").Bytes;
 
     private static long MomentBytes(Run run) => 2 * sizeof(float) * (long)run.Length;
@@ -172,7 +185,11 @@ public class ReplicaWorkerTests
 
         public int Victim { get; init; } = -1;
 
+        public int AlsoKilled { get; init; } = -1;
+
         public long KillAtStep { get; init; } = -1;
+
+        public bool MomentsLost { get; private set; }
 
         public long JoinAtStep { get; init; } = -1;
 
@@ -255,6 +272,9 @@ public class ReplicaWorkerTests
                 case ReplicaAction.SendReady send:
                     Ready(send.Ready);
                     break;
+                case ReplicaAction.SendMomentsMissing send:
+                    Tell(c => c.Receive(send.Missing));
+                    break;
                 case ReplicaAction.SendPeerLost send:
                     PeerLost(send.Lost);
                     break;
@@ -277,14 +297,21 @@ public class ReplicaWorkerTests
             if (ready.Member == $"r{Victim}" && ready.Step == KillAtStep)
             {
                 // Dead after its READY was due but before it was sent; peers wait for its slices at the next attempt.
+                string[] killed = AlsoKilled < 0 ? [ready.Member] : [ready.Member, $"r{AlsoKilled}"];
                 lock (_gate)
-                    _dead.Add(ready.Member);
+                    _dead.UnionWith(killed);
                 _ = Task.Run(async () =>
                 {
-                    await _servers[ready.Member].DisposeAsync();
-                    Tell(c => c.Lose(ready.Member, "killed by the test"));
+                    foreach (var id in killed)
+                        await _servers[id].DisposeAsync();
+                    Tell(c => c.Lose(killed, "killed by the test"));
                 });
-                return;
+            }
+
+            lock (_gate)
+            {
+                if (_dead.Contains(ready.Member))
+                    return;
             }
 
             Tell(c => c.Receive(ready));
@@ -356,6 +383,7 @@ public class ReplicaWorkerTests
                             _workers[send.To.Id].Post(send.Copy);
                             break;
                         case CoordinatorAction.Stop stop:
+                            MomentsLost = stop.MomentsLost;
                             _finished.TrySetException(new InvalidOperationException(stop.Reason));
                             break;
                         case CoordinatorAction.Finished:
