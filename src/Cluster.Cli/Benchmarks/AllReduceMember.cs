@@ -59,7 +59,7 @@ internal static class AllReduceMember
             var key = new ExchangeKey(RunId, 1, 1, long.Parse(step, CultureInfo.InvariantCulture));
             var (start, used) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             board.Advance(key);
-            var (hash, _) = await exchange.ReduceAsync(key, assignment, member, links, nodes, reduced, cancellation);
+            var (hash, _, _) = await exchange.ReduceAsync(key, assignment, member, links, nodes, reduced, cancellation);
             var milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             var busy = (Environment.CpuUsage.TotalTime - used).TotalMilliseconds;
             var way = links.OfType<RemoteLink>().Select(link => link.Transport).Distinct().SingleOrDefault();

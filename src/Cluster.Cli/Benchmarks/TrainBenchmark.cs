@@ -39,6 +39,10 @@ namespace Cluster.Cli.Benchmarks;
 /// <param name="WireBytesPerStep">Gradient bytes read of peers by all replicas.</param>
 /// <param name="EagerTokensPerSecond">The same steps afterwards in the eager library's own operations with autograd, in one process with as many threads in all; null unless asked for.</param>
 /// <param name="TimesEager">How many times as fast as that; null unless asked for.</param>
+/// <param name="ShardedStepMilliseconds">Mean of the same steps afterwards with a sharded optimizer; null unless asked for, like the next three.</param>
+/// <param name="ShardedMomentBytes">As above.</param>
+/// <param name="ShardedGradientBytes">As above.</param>
+/// <param name="ShardedProcessBytes">As above.</param>
 public sealed record TrainBenchmarkResult(
     string Shape, string Precision, int Replicas, int Threads, bool Processes, long Steps, long TokensPerStep, double TokensPerSecond, double StepMilliseconds, double PeakGflops, double Mfu,
     double CoordinationShare, double ComputeShare, double WaitShare, long MemoryBytesStart, long MemoryBytesEnd, long ReplicaBytes, long PlannedBytes, long PeakResidentBytes,
@@ -115,7 +119,7 @@ internal static class TrainBenchmark
             var waiting = after.Zip(before, (a, b) => a.WaitSeconds - b.WaitSeconds).Average() / seconds;
             var t = recipe.Training;
             var planned = ReplicaMemory.Of(new ParameterLayout(recipe.Model).TotalCount, replicas, (t.Lanes - 1) / replicas + 1, new PretrainingSchedule(recipe).MicroBatchTokens, recipe.Model,
-                new MemoryOptions(t.Precision, false, t.ActivationCheckpointing, t.ReductionPrecision));
+                new MemoryOptions(t.Precision, t.ShardedOptimizer, t.ActivationCheckpointing, t.ReductionPrecision));
             return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, threads, processes, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
                 Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd,
                 after.Max(state => state.AllocatedBytes), (long)planned.Total, used.Max(process => process.Peak), Math.Round((used.Sum(process => process.Busy) - busy) / steps, 1),

@@ -37,9 +37,10 @@ internal static class TrainOptionsBenchmark
     [
         ("none", _ => []),
         ("activation checkpointing", _ => ["training.activation_checkpointing=block"]),
+        ("sharded optimizer", _ => ["training.sharded_optimizer=true"]),
         ("reduction in bf16", _ => ["training.reduction_precision=bf16"]),
         ("gradient accumulation", Accumulate),
-        ("all of them", recipe => ["training.activation_checkpointing=block", "training.reduction_precision=bf16", .. Accumulate(recipe)]),
+        ("all but the sharded optimizer", recipe => ["training.activation_checkpointing=block", "training.reduction_precision=bf16", .. Accumulate(recipe)]),
     ];
 
     public static async Task<TrainOptionsResult> RunAsync(

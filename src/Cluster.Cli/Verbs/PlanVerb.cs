@@ -80,7 +80,7 @@ public static class PlanVerb
                 RestartSeconds = parsed.GetValue(restart),
                 PricePerHour = parsed.GetValue(price),
                 DeviceBytes = Value(memory) ?? 0,
-                Memory = new MemoryOptions(fp, parsed.GetValue(shard),
+                Memory = new MemoryOptions(fp, parsed.GetValue(shard) || chosen?.Training.ShardedOptimizer == true,
                     parsed.GetValue(checkpointed) ? ActivationCheckpointing.Block : chosen?.Training.ActivationCheckpointing ?? ActivationCheckpointing.None,
                     parsed.GetValue(reduction) ?? chosen?.Training.ReductionPrecision ?? ReductionPrecision.Fp32),
             });

@@ -22,8 +22,9 @@ public sealed class ExchangeBoard
     private ExchangeKey _key;
     private ReadOnlyMemory<float>[]? _nodes;
     private SlicePlan? _slices;
-    private ReadOnlyMemory<float>[] _reduced = [];
-    private UInt128?[] _reducedHashes = [];
+    private ReadOnlyMemory<float>[]? _moments;
+    private ReadOnlyMemory<float>? _sums, _holdings;
+    private Shown _reduced = new(), _updated = new();
     private SharedSegment? _segment;
 
     /// <param name="run">Hash of the run's identity.</param>
@@ -78,8 +79,9 @@ public sealed class ExchangeBoard
             if (key.Run != _run || key.CompareTo(_key) < 0)
                 throw new StaleKeyException($"The board is at {_key} and cannot go back to {key}.");
             _key = key;
-            _nodes = null;
-            _reducedHashes.AsSpan().Clear();
+            (_nodes, _moments, _sums, _holdings) = (null, null, null, null);
+            _reduced.Clear();
+            _updated.Clear();
             _segment?.Advance(key);
             Wake();
         }
@@ -119,10 +121,54 @@ public sealed class ExchangeBoard
         lock (_gate)
         {
             Cut(slices);
-            if (_reduced.Length == 0 || !_reduced[0].Equals(reduced))
-                _reduced = [reduced];
-            _reducedHashes[slice] = hash;
+            _reduced.Show(slice, hash, reduced);
             _segment?.ShowReduced(slice, reduced);
+            Wake();
+        }
+    }
+
+    /// <summary>Shows one slice of the parameters after the step.</summary>
+    /// <param name="slice">Which.</param>
+    /// <param name="hash">The slice's.</param>
+    /// <param name="updated">The whole vector, of which the own slices are there.</param>
+    /// <param name="slices">How readers cut it.</param>
+    public void PublishUpdated(int slice, UInt128 hash, ReadOnlyMemory<float> updated, SlicePlan slices)
+    {
+        lock (_gate)
+        {
+            Cut(slices);
+            _updated.Show(slice, hash, updated);
+            _segment?.ShowUpdated(slice, updated);
+            Wake();
+        }
+    }
+
+    /// <summary>Shows what is told of the own sums, or of the moments that are held.</summary>
+    /// <param name="kind"><see cref="PartKind.Sums"/> or <see cref="PartKind.Holdings"/>.</param>
+    /// <param name="notes">The board's from now on.</param>
+    /// <param name="slices">How readers cut vectors.</param>
+    public void PublishNotes(PartKind kind, ReadOnlyMemory<float> notes, SlicePlan slices)
+    {
+        lock (_gate)
+        {
+            Cut(slices);
+            if (kind == PartKind.Sums)
+                _sums = notes;
+            else
+                _holdings = notes;
+            Wake();
+        }
+    }
+
+    /// <summary>Shows both moments; readers take only slices that the owner says it holds.</summary>
+    /// <param name="moments">The whole vectors; the array is the board's from now on.</param>
+    /// <param name="slices">How readers cut them.</param>
+    public void PublishMoments(ReadOnlyMemory<float>[] moments, SlicePlan slices)
+    {
+        lock (_gate)
+        {
+            Cut(slices);
+            _moments = moments;
             Wake();
         }
     }
@@ -184,9 +230,15 @@ public sealed class ExchangeBoard
         if (slice < 0 || slice >= _slices.Count)
             throw new ArgumentException($"Slice {slice} was asked for; there are {_slices.Count}.", nameof(slice));
         var (start, length) = _slices[slice];
-        return kind == PartKind.Nodes
-            ? _nodes is null ? null : new PartView(_nodes, start, length)
-            : _reducedHashes[slice] is { } hash ? new PartView(_reduced, start, length) { Hash = hash } : null;
+        return kind switch
+        {
+            PartKind.Nodes => _nodes is null ? null : new PartView(_nodes, start, length),
+            PartKind.Moments => _moments is null ? null : new PartView(_moments, start, length),
+            PartKind.Reduced => _reduced.At(slice, start, length),
+            PartKind.Updated => _updated.At(slice, start, length),
+            PartKind.Sums => _sums is { } sums ? new PartView(sums, 1) : null,
+            _ => _holdings is { } holdings ? new PartView(holdings, 1) : null,
+        };
     }
 
     private void Cut(SlicePlan slices)
@@ -194,7 +246,8 @@ public sealed class ExchangeBoard
         if (_slices == slices)
             return;
         _slices = slices;
-        _reducedHashes = new UInt128?[slices.Count];
+        _reduced = new Shown(slices.Count);
+        _updated = new Shown(slices.Count);
     }
 
     /// <summary>Ends every wait that can end; within the gate. Continuations run elsewhere.</summary>
@@ -205,6 +258,24 @@ public sealed class ExchangeBoard
             if (_waiting[i].TryEnd())
                 _waiting.RemoveAt(i);
         }
+    }
+
+    /// <summary>A vector whose slices are shown one by one.</summary>
+    private sealed class Shown(int slices = 0)
+    {
+        private readonly UInt128?[] _hashes = new UInt128?[slices];
+        private ReadOnlyMemory<float>[] _whole = [];
+
+        public void Show(int slice, UInt128 hash, ReadOnlyMemory<float> whole)
+        {
+            if (_whole.Length == 0 || !_whole[0].Equals(whole))
+                _whole = [whole];
+            _hashes[slice] = hash;
+        }
+
+        public PartView? At(int slice, int start, int length) => _hashes[slice] is { } hash ? new PartView(_whole, start, length) { Hash = hash } : null;
+
+        public void Clear() => _hashes.AsSpan().Clear();
     }
 
     /// <summary>One reader's wait; used again and again, so that waiting allocates nothing.</summary>

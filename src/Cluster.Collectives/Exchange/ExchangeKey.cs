@@ -25,6 +25,28 @@ public enum PartKind
 
     /// <summary>The slice of the reduced gradient, from its owner.</summary>
     Reduced = 2,
+
+    /// <summary>The slice of the parameters after the step, from its owner, where the optimizer is sharded.</summary>
+    Updated = 3,
+
+    /// <summary>Hashes and squares of the slices that the peer has reduced, all in one; the slice is 0.</summary>
+    Sums = 4,
+
+    /// <summary>Hashes of the moments that the peer holds, all in one; the slice is 0.</summary>
+    Holdings = 5,
+
+    /// <summary>The slice of both moments.</summary>
+    Moments = 6,
+}
+
+/// <summary>How parts travel.</summary>
+internal static class PartKinds
+{
+    /// <summary>Whether a part is small and travels over the connection also where the peer's memory is mapped.</summary>
+    public static bool AlwaysTravels(this PartKind kind) => kind is PartKind.Sums or PartKind.Holdings or PartKind.Moments;
+
+    /// <summary>Whether a part comes from the tree's sums: it may have to wait for nodes that the same peer is still being asked for.</summary>
+    public static bool FollowsNodes(this PartKind kind) => kind is PartKind.Reduced or PartKind.Updated or PartKind.Sums;
 }
 
 /// <summary>The asked-for key is lower than the one a replica is at, or of another run: the asker has been left behind.</summary>

@@ -17,8 +17,23 @@ internal enum FrameKind : ushort
     /// <summary>Asks to be told when a reduced slice is there.</summary>
     AwaitReduced = 4,
 
+    /// <summary>Asks for a slice of the parameters after the step.</summary>
+    ReadUpdated = 5,
+
+    /// <summary>Asks to be told when that slice is there.</summary>
+    AwaitUpdated = 6,
+
     /// <summary>Asks for a sign of life.</summary>
     Ping = 8,
+
+    /// <summary>Asks for hashes and squares of the peer's sums.</summary>
+    ReadSums = 9,
+
+    /// <summary>Asks for hashes of the moments that the peer holds.</summary>
+    ReadHoldings = 10,
+
+    /// <summary>Asks for a slice of both moments.</summary>
+    ReadMoments = 11,
 
     /// <summary>The server's first frame: where its shared segment is, or nothing.</summary>
     Hello = 16,
@@ -34,6 +49,41 @@ internal enum FrameKind : ushort
 
     /// <summary>The sign of life.</summary>
     Pong = 20,
+}
+
+/// <summary>Which requests ask for which parts.</summary>
+internal static class FrameKinds
+{
+    /// <param name="kind">The part.</param>
+    /// <param name="mapped">Whether it is to be read in the peer's memory, and only its being there is asked for.</param>
+    public static FrameKind RequestOf(PartKind kind, bool mapped) => (kind, mapped && !kind.AlwaysTravels()) switch
+    {
+        (PartKind.Nodes, false) => FrameKind.ReadNodes,
+        (PartKind.Nodes, true) => FrameKind.AwaitNodes,
+        (PartKind.Reduced, false) => FrameKind.ReadReduced,
+        (PartKind.Reduced, true) => FrameKind.AwaitReduced,
+        (PartKind.Updated, false) => FrameKind.ReadUpdated,
+        (PartKind.Updated, true) => FrameKind.AwaitUpdated,
+        (PartKind.Sums, _) => FrameKind.ReadSums,
+        (PartKind.Holdings, _) => FrameKind.ReadHoldings,
+        (PartKind.Moments, _) => FrameKind.ReadMoments,
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
+    };
+
+    /// <summary>What a request asks for, and whether only to be told of; null for a frame that is no request.</summary>
+    public static (PartKind Kind, bool Awaits)? PartOf(FrameKind kind) => kind switch
+    {
+        FrameKind.ReadNodes => (PartKind.Nodes, false),
+        FrameKind.AwaitNodes => (PartKind.Nodes, true),
+        FrameKind.ReadReduced => (PartKind.Reduced, false),
+        FrameKind.AwaitReduced => (PartKind.Reduced, true),
+        FrameKind.ReadUpdated => (PartKind.Updated, false),
+        FrameKind.AwaitUpdated => (PartKind.Updated, true),
+        FrameKind.ReadSums => (PartKind.Sums, false),
+        FrameKind.ReadHoldings => (PartKind.Holdings, false),
+        FrameKind.ReadMoments => (PartKind.Moments, false),
+        _ => null,
+    };
 }
 
 /// <summary>
@@ -55,7 +105,7 @@ internal readonly record struct Frame(FrameKind Kind, ExchangeKey Key, long Requ
     public const int MaxLength = 1 << 28;
 
     private const uint Magic = 0x4C58_4743; // "CGXL"
-    private const ushort Version = 3;
+    private const ushort Version = 4;
 
     public void Write(Span<byte> destination, long place)
     {

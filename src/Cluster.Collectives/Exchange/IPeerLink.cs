@@ -11,9 +11,9 @@ public interface IPeerLink : IAsyncDisposable
 
     /// <summary>Waits until the peer has a part, then gives a view of it: where it lies if this process can see it, else in the room.</summary>
     /// <param name="key">The reduction.</param>
-    /// <param name="kind">Nodes or the reduced slice.</param>
+    /// <param name="kind">What of the slice.</param>
     /// <param name="slice">Which slice.</param>
-    /// <param name="count">How many slices the part consists of: the peer's nodes, or one.</param>
+    /// <param name="count">How many slices the part consists of: the peer's nodes, both moments, or one.</param>
     /// <param name="room">As long as the whole part; the reader's again when the read has ended, however it ends.</param>
     /// <param name="cancellation">Ends waiting; the link may be unusable afterwards.</param>
     /// <exception cref="StaleKeyException">The peer is past the key.</exception>

@@ -173,16 +173,12 @@ internal sealed class PeerConnection : IAsyncDisposable
     /// <summary>Sends a request, within the gate. A few small frames are outstanding at most: the socket's buffer takes them at once.</summary>
     private void Request(Pending pending)
     {
-        var kind = (pending.Kind, _segment) switch
-        {
-            (PartKind.Nodes, null) => FrameKind.ReadNodes,
-            (PartKind.Nodes, _) => FrameKind.AwaitNodes,
-            (_, null) => FrameKind.ReadReduced,
-            _ => FrameKind.AwaitReduced,
-        };
         pending.Request = ++_request;
-        Send(new Frame(kind, pending.Key, pending.Request, pending.Slice, _segment is null ? pending.Room.Length : 0, 0));
+        Send(new Frame(FrameKinds.RequestOf(pending.Kind, _segment is not null), pending.Key, pending.Request, pending.Slice,
+            Travels(pending.Kind) ? pending.Room.Length : 0, 0));
     }
+
+    private bool Travels(PartKind kind) => _segment is null || kind.AlwaysTravels();
 
     private void Send(Frame frame)
     {
@@ -218,10 +214,10 @@ internal sealed class PeerConnection : IAsyncDisposable
                 case FrameKind.Stale:
                     Done()?.Fail(new StaleKeyException($"The peer is past {pending.Key}."));
                     break;
-                case FrameKind.There when _segment is not null:
+                case FrameKind.There when !Travels(pending.Kind):
                     TakeView(pending);
                     break;
-                case FrameKind.Part when _segment is null && frame.Length == pending.Room.Length:
+                case FrameKind.Part when Travels(pending.Kind) && frame.Length == pending.Room.Length:
                     var payload = MemoryMarshal.AsBytes(pending.Room.Span);
                     StreamSocket.ReceiveExactly(socket, payload, _hear);
                     var hash = XxHash128.HashToUInt128(payload);

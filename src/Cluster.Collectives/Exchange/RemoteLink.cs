@@ -18,7 +18,7 @@ public enum Transport
 
 /// <summary>
 /// A peer in another process. A connection is opened at the first read; if the peer then names a segment that this process can map,
-/// its parts are read there, and the connection is left with waiting, heartbeat and the end of the peer. Nodes and reduced slices
+/// its parts are read there, and the connection is left with waiting, heartbeat and the end of the peer. Nodes and what follows from them
 /// have connections of their own, because a reduced slice may have to wait for nodes that the same peer is still being asked for.
 /// </summary>
 public sealed class RemoteLink : IPeerLink
@@ -64,7 +64,7 @@ public sealed class RemoteLink : IPeerLink
     {
         try
         {
-            if (!Copies && _segment!.TryRead(key, kind, slice) is { } part)
+            if (!Copies && !kind.AlwaysTravels() && _segment!.TryRead(key, kind, slice) is { } part)
                 return new ValueTask<PartView>(part);
         }
         catch (Exception error) when (error is StaleKeyException or InvalidDataException)
@@ -72,7 +72,7 @@ public sealed class RemoteLink : IPeerLink
             return ValueTask.FromException<PartView>(error);
         }
 
-        return (kind == PartKind.Nodes ? _nodes : _reduced).ReadAsync(key, kind, slice, count, room, cancellation);
+        return (kind.FollowsNodes() ? _reduced : _nodes).ReadAsync(key, kind, slice, count, room, cancellation);
     }
 
     /// <inheritdoc/>

@@ -66,7 +66,7 @@ internal sealed class ServedConnection(Socket socket, Session session, ExchangeB
                 throw new InvalidDataException(problem);
             if (frame.Kind == FrameKind.Ping)
                 Send(frame with { Kind = FrameKind.Pong, Length = 0 });
-            else if (frame.Kind is FrameKind.ReadNodes or FrameKind.ReadReduced or FrameKind.AwaitNodes or FrameKind.AwaitReduced)
+            else if (FrameKinds.PartOf(frame.Kind) is not null)
                 Enqueue(frame);
             else
                 throw new InvalidDataException($"A frame of kind {frame.Kind} is no request.");
@@ -129,9 +129,9 @@ internal sealed class ServedConnection(Socket socket, Session session, ExchangeB
     private void Answer(Frame request)
     {
         PartView part;
+        var (kind, awaits) = FrameKinds.PartOf(request.Kind)!.Value;
         try
         {
-            var kind = request.Kind is FrameKind.ReadNodes or FrameKind.AwaitNodes ? PartKind.Nodes : PartKind.Reduced;
             part = board.Read(request.Key, kind, request.Slice, _ending.Token);
         }
         catch (StaleKeyException)
@@ -144,7 +144,7 @@ internal sealed class ServedConnection(Socket socket, Session session, ExchangeB
             throw new InvalidDataException(error.Message, error);
         }
 
-        if (request.Kind is FrameKind.AwaitNodes or FrameKind.AwaitReduced)
+        if (awaits)
         {
             Send(request with { Kind = FrameKind.There, Length = 0 });
             return;

@@ -5,12 +5,18 @@ namespace Cluster.Collectives.Memory;
 /// <summary>
 /// The first bytes of a shared segment: who it is, and what its owner's board shows. Written by the owner only, read by peers of
 /// the same build on the same machine. <see cref="Sequence"/> is a seqlock's (odd while the key changes): what a peer read is good if
-/// the sequence is even and the same before and after. One byte for each slice follows at <see cref="Size"/>: 1 once it is reduced.
+/// the sequence is even and the same before and after. One byte for each slice follows at <see cref="Size"/>, of bits.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct SegmentHeader
 {
     public const int Size = 512;
+
+    /// <summary>Bit of a slice that is reduced.</summary>
+    public const byte IsReduced = 1;
+
+    /// <summary>Bit of a slice whose parameters after the step are there.</summary>
+    public const byte IsUpdated = 2;
 
     /// <summary>A range has at most 2·log2(2^20) maximal nodes.</summary>
     public const int MaxNodes = 40;
@@ -23,6 +29,9 @@ internal unsafe struct SegmentHeader
 
     /// <summary>Buffer that the gradient is reduced into.</summary>
     public int Reduced;
+
+    /// <summary>Buffer of the own slices' parameters after the step.</summary>
+    public int Updated;
 
     /// <summary>Nodes shown; -1 while none are.</summary>
     public int Nodes;

@@ -14,7 +14,7 @@ internal sealed unsafe class SegmentReader : IDisposable
     private readonly MappedRegion _region;
     private readonly SlicePlan _slices;
     private readonly ReadOnlyMemory<float>[] _buffers;
-    private ReadOnlyMemory<float>[] _nodes = [], _reduced = [default];
+    private ReadOnlyMemory<float>[] _nodes = [], _reduced = [default], _updated = [default];
     private ulong _nodesSequence = 1;
 
     private SegmentReader(MappedRegion region, long bytes)
@@ -82,9 +82,10 @@ internal sealed unsafe class SegmentReader : IDisposable
         if (sequence % 2 != 0)
             return null;
         var shown = new ExchangeKey(header.Run, header.Term, header.Generation, header.Step);
+        var bit = kind == PartKind.Reduced ? SegmentHeader.IsReduced : SegmentHeader.IsUpdated;
         var there = kind == PartKind.Nodes
             ? Volatile.Read(ref header.Nodes)
-            : Volatile.Read(ref _region.Address[SegmentHeader.Size + slice]) == 1 ? 1 : -1;
+            : (Volatile.Read(ref _region.Address[SegmentHeader.Size + slice]) & bit) != 0 ? 1 : -1;
         var (start, length) = _slices[slice];
         PartView? part = null;
         if (there >= 0 && kind == PartKind.Nodes)
@@ -94,9 +95,9 @@ internal sealed unsafe class SegmentReader : IDisposable
         }
         else if (there >= 0)
         {
-            if (!_reduced[0].Equals(Buffer(header.Reduced)))
-                _reduced = [Buffer(header.Reduced)];
-            part = new PartView(_reduced, start, length);
+            part = kind == PartKind.Reduced
+                ? new PartView(Whole(ref _reduced, header.Reduced), start, length)
+                : new PartView(Whole(ref _updated, header.Updated), start, length);
         }
 
         Interlocked.MemoryBarrier();
@@ -132,6 +133,13 @@ internal sealed unsafe class SegmentReader : IDisposable
         for (var i = 0; i < count; i++)
             nodes[i] = Buffer(Header.NodeBuffers[i]);
         (_nodes, _nodesSequence) = (nodes, sequence);
+    }
+
+    private ReadOnlyMemory<float>[] Whole(ref ReadOnlyMemory<float>[] last, int index)
+    {
+        if (!last[0].Equals(Buffer(index)))
+            last = [Buffer(index)];
+        return last;
     }
 
     private ReadOnlyMemory<float> Buffer(int index) => (uint)index < (uint)_buffers.Length

@@ -89,7 +89,19 @@ public sealed unsafe class SharedSegment : IBufferSource
     internal void ShowReduced(int slice, ReadOnlyMemory<float> reduced)
     {
         Header.Reduced = IndexOf(reduced);
-        Volatile.Write(ref _region.Address[SegmentHeader.Size + slice], (byte)1);
+        Show(slice, SegmentHeader.IsReduced);
+    }
+
+    internal void ShowUpdated(int slice, ReadOnlyMemory<float> updated)
+    {
+        Header.Updated = IndexOf(updated);
+        Show(slice, SegmentHeader.IsUpdated);
+    }
+
+    private void Show(int slice, byte bit)
+    {
+        ref var bits = ref _region.Address[SegmentHeader.Size + slice];
+        Volatile.Write(ref bits, (byte)(bits | bit));
     }
 
     private int IndexOf(ReadOnlyMemory<float> buffer)

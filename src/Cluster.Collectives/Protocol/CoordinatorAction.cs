@@ -63,8 +63,11 @@ public abstract record CoordinatorAction
     /// <summary>The last step asked for is committed; <see cref="StepCoordinator.Continue"/> goes on.</summary>
     public sealed record Finished(long Steps) : CoordinatorAction;
 
-    /// <summary>The run cannot go on: every commit so far stands. Nothing more comes from this machine.</summary>
-    public sealed record Stop(string Reason) : CoordinatorAction;
+    /// <summary>
+    /// The run cannot go on: every commit so far stands. Nothing more comes from this machine. Where a part of the optimizer's state is
+    /// lost with all who held it, a new job from the newest checkpoint computes the same steps again, to the same bits [16].
+    /// </summary>
+    public sealed record Stop(string Reason, bool MomentsLost = false) : CoordinatorAction;
 
     /// <summary>Another activation is in charge: answer nobody, deactivate. Nothing more comes from this machine.</summary>
     public sealed record Deactivate(string Reason) : CoordinatorAction;

@@ -24,9 +24,11 @@ public sealed record CommitRecord(long Term, long Steps, string GradientHash, do
 /// <param name="LastStep">The coordinator rests when this many steps are committed.</param>
 /// <param name="LostLanes">See <see cref="StepCoordinator.LostLanes"/>.</param>
 /// <param name="Stopped">Why the run cannot go on, or null.</param>
+/// <param name="Sharded">Whether replicas share the optimizer's state.</param>
+/// <param name="MomentsLost">Whether it stopped because a part of that state is gone with all who held it.</param>
 public sealed record CoordinatorRecord(
     RunIdentity Identity, long Term, long Revision, long Generation, int Lanes, int Expected, IReadOnlyList<Member> Members,
-    CommitRecord Committed, long LastStep, long LostLanes, string? Stopped = null)
+    CommitRecord Committed, long LastStep, long LostLanes, string? Stopped = null, bool Sharded = false, bool MomentsLost = false)
 {
     /// <summary>Whether this is the very write that <paramref name="other"/> is.</summary>
     public bool IsSameWrite(CoordinatorRecord? other) => other is not null && (Term, Revision) == (other.Term, other.Revision);

@@ -7,7 +7,7 @@ namespace Cluster.Collectives.Protocol;
 /// <summary>Replica → coordinator: it exists and may take part. Repeated until it is answered.</summary>
 /// <param name="Member">Who.</param>
 /// <param name="Steps">Steps that its state has applied; -1 where it has none (a copy was broken off).</param>
-/// <param name="StateHash">Of its parameters and moments.</param>
+/// <param name="StateHash">Of its parameters and moments, as in <see cref="Report"/>.</param>
 /// <param name="Identity">What it is built and configured for, with its fingerprint [9].</param>
 /// <param name="Term">The latest term it has heard of; 0 for none.</param>
 /// <param name="Generation">The latest generation of that term.</param>
@@ -35,9 +35,13 @@ public sealed record BeginStep(
 /// Time that a lane took to compute, without waiting for anything, as a mean over those computed in this generation; 0 for none. Who
 /// computes what may follow from it, no number does.
 /// </param>
+/// <param name="ParametersHash">
+/// Of the parameters after the step, where the members share the optimizer's state: owners, buddies and all others have the same. It is
+/// compared among the READYs of a generation, and no part of the COMMIT: others may commit the step in a generation without this replica.
+/// </param>
 public sealed record Ready(
     string Member, long Term, long Generation, long Step, string GradientHash, IReadOnlyList<double> Losses, double GradientNorm = 0,
-    double LaneSeconds = 0);
+    double LaneSeconds = 0, string ParametersHash = "");
 
 /// <summary>Coordinator → replica: apply the gradient you are ready with. Sent where no BEGIN follows at once.</summary>
 /// <param name="Term">The coordinator's term; the record may be an earlier one's.</param>
@@ -58,8 +62,21 @@ public sealed record Query(long Term, long Generation, CommitRecord Committed);
 /// <param name="Applied">Steps that its state has applied; -1 where it has none.</param>
 /// <param name="Last">The outcome that it applied last; null where it still has the state it joined with.</param>
 /// <param name="Held">Lanes of step <paramref name="Applied"/> that were its own to compute: it keeps those that it has [14].</param>
-/// <param name="StateHash">Of its parameters and moments.</param>
-public sealed record Report(Member Member, long Term, long Generation, long Applied, CommitRecord? Last, LaneRange Held, string StateHash);
+/// <param name="StateHash">Of its parameters and moments; of the parameters alone where the optimizer is sharded.</param>
+/// <param name="Moments">Whose moments it holds where the optimizer is sharded [16]; null where every replica holds all.</param>
+public sealed record Report(
+    Member Member, long Term, long Generation, long Applied, CommitRecord? Last, LaneRange Held, string StateHash, HeldMoments? Moments = null);
+
+/// <summary>Which slices' moments a replica holds, as its state is now.</summary>
+/// <param name="Slices">How many slices there are.</param>
+/// <param name="Ranges">First and number of those that are held, in order.</param>
+public sealed record HeldMoments(int Slices, IReadOnlyList<(int First, int Count)> Ranges);
+
+/// <summary>
+/// Replica → coordinator: no member of this generation holds the moments of a slice that is this replica's to hold [16]. Nothing else of
+/// the step can be wrong: it is for the coordinator to find out whether anybody has them.
+/// </summary>
+public sealed record MomentsMissing(string Member, long Term, long Generation, long Step, int Slice);
 
 /// <summary>Coordinator → newcomer: copy a donor's state [15].</summary>
 /// <param name="Term">The coordinator's term.</param>

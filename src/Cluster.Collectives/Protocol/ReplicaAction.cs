@@ -12,7 +12,8 @@ public abstract record ReplicaAction
 
     /// <summary>
     /// Advance the exchange's board to (term, generation, step), keep the nodes inside the own range, compute the missing lanes,
-    /// reduce, then call <see cref="ReplicaStepMachine.Reduced"/>; or <see cref="ReplicaStepMachine.Lost"/> where a peer fails.
+    /// reduce, then call <see cref="ReplicaStepMachine.Reduced"/>; or <see cref="ReplicaStepMachine.Lost"/> where a peer fails. Where the
+    /// optimizer is sharded it first copies the moments that it is to hold, or calls <see cref="ReplicaStepMachine.Misses"/>.
     /// </summary>
     public sealed record Work(BeginStep Begin) : ReplicaAction;
 
@@ -34,7 +35,7 @@ public abstract record ReplicaAction
     /// <summary>Tell the coordinator.</summary>
     public sealed record SendReady(Ready Ready) : ReplicaAction;
 
-    /// <summary>Tell the coordinator; the driver fills the state's hash in, after whatever was to be applied before.</summary>
+    /// <summary>Tell the coordinator; the driver fills the state's hash and the held moments in, after whatever was to be applied before.</summary>
     public sealed record SendReport(Report Report) : ReplicaAction;
 
     /// <summary>Tell the coordinator.</summary>
@@ -45,6 +46,9 @@ public abstract record ReplicaAction
 
     /// <summary>Tell the coordinator.</summary>
     public sealed record SendPeerLost(PeerLost Lost) : ReplicaAction;
+
+    /// <summary>Tell the coordinator.</summary>
+    public sealed record SendMomentsMissing(MomentsMissing Missing) : ReplicaAction;
 
     /// <summary>Tell the coordinator.</summary>
     public sealed record SendPresence(Presence Presence) : ReplicaAction;

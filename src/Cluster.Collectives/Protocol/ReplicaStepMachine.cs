@@ -21,6 +21,7 @@ public sealed class ReplicaStepMachine
     private CommitRecord? _last;
     private CopyState? _copying;
     private PeerLost? _lost;
+    private MomentsMissing? _missing;
     private string? _copiedHash;
     private (long Step, LaneRange Lanes) _held = (-1, default);
     private bool _offering, _quit;
@@ -69,7 +70,7 @@ public sealed class ReplicaStepMachine
         if (begin.Step != Applied)
             return Offer(actions);
         _offering = false;
-        (_ready, _lost) = (null, null);
+        (_ready, _lost, _missing) = (null, null, null);
         _held = (begin.Step, begin.Assignment[PlaceIn(begin)]);
         Current = begin;
         actions.Add(new ReplicaAction.Work(begin));
@@ -142,12 +143,13 @@ public sealed class ReplicaStepMachine
     /// <param name="losses">One per own lane.</param>
     /// <param name="gradientNorm">Of the reduced gradient.</param>
     /// <param name="laneSeconds">See <see cref="Ready.LaneSeconds"/>.</param>
+    /// <param name="parametersHash">Of the parameters after the step, where members share the optimizer's state.</param>
     public IReadOnlyList<ReplicaAction> Reduced(
-        BeginStep begin, string gradientHash, IReadOnlyList<double> losses, double gradientNorm, double laneSeconds = 0)
+        BeginStep begin, string gradientHash, IReadOnlyList<double> losses, double gradientNorm, double laneSeconds = 0, string parametersHash = "")
     {
         if (!ReferenceEquals(begin, Current) || _ready is not null)
             return [];
-        _ready = new Ready(_member.Id, begin.Term, begin.Generation, begin.Step, gradientHash, losses, gradientNorm, laneSeconds);
+        _ready = new Ready(_member.Id, begin.Term, begin.Generation, begin.Step, gradientHash, losses, gradientNorm, laneSeconds, parametersHash);
         return [new ReplicaAction.SendReady(_ready)];
     }
 
@@ -161,6 +163,18 @@ public sealed class ReplicaStepMachine
             return [];
         _lost = new PeerLost(_member.Id, peer, begin.Term, begin.Generation, reason);
         return [new ReplicaAction.SendPeerLost(_lost)];
+    }
+
+    /// <summary>
+    /// No member holds the moments of a slice that this replica is to hold [16]. The step ends here: the coordinator asks everyone what
+    /// they hold.
+    /// </summary>
+    public IReadOnlyList<ReplicaAction> Misses(BeginStep begin, int slice)
+    {
+        if (!ReferenceEquals(begin, Current))
+            return [];
+        _missing = new MomentsMissing(_member.Id, begin.Term, begin.Generation, begin.Step, slice);
+        return [new ReplicaAction.SendMomentsMissing(_missing)];
     }
 
     /// <summary>A copy is complete; its hash decides whether it counts.</summary>
@@ -197,6 +211,8 @@ public sealed class ReplicaStepMachine
             return [SayPresence()];
         if (_ready is not null)
             return [new ReplicaAction.SendReady(_ready)];
+        if (_missing is not null)
+            return [new ReplicaAction.SendMomentsMissing(_missing)];
         return _lost is not null ? [new ReplicaAction.SendPeerLost(_lost)] : [SayPresence()];
     }
 

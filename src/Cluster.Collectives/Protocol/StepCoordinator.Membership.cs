@@ -43,7 +43,7 @@ public sealed partial class StepCoordinator
         if (Silent)
             return actions;
         if (_phase != Phase.Empty && _identity.Difference(join.Identity) is { } difference)
-            return Refuse(member, difference, actions);
+            return Refuse(member, difference, actions, isStarter: join.Term == 0 || join.Identity.Run == _identity.Run);
         if (!Hear(null, join.Term, actions) || _asked.ContainsKey(id) || _reports.ContainsKey(id))
             return actions; // its report says where it is
         if (_gone.TryGetValue(id, out var gone) && (join.Term, join.Generation).CompareTo(gone) < 0)
@@ -199,6 +199,24 @@ public sealed partial class StepCoordinator
         return actions;
     }
 
+    /// <summary>
+    /// No member has some moments that one of them is to hold [16]. Everyone who may live is asked what it holds: the last copy may be with
+    /// one that was evicted.
+    /// </summary>
+    public IReadOnlyList<CoordinatorAction> Receive(MomentsMissing missing)
+    {
+        var actions = new List<CoordinatorAction>();
+        if (Hear(missing.Member, missing.Term, actions) && _phase == Phase.Working && _writing is null && PlaceOf(missing.Member) >= 0
+            && (missing.Term, missing.Generation, missing.Step) == (_term, Generation, _committed.Steps))
+        {
+            SetEveryoneApart();
+            AtBoundary();
+            Advance(actions);
+        }
+
+        return actions;
+    }
+
     /// <summary>A newcomer has the committed state.</summary>
     public IReadOnlyList<CoordinatorAction> Receive(Joined joined)
     {
@@ -320,10 +338,11 @@ public sealed partial class StepCoordinator
     }
 
     /// <summary>Refuses for good; where the first generation waits for it, that one begins without it.</summary>
-    private List<CoordinatorAction> Refuse(Member member, string reason, List<CoordinatorAction> actions)
+    private List<CoordinatorAction> Refuse(Member member, string reason, List<CoordinatorAction> actions, bool isStarter = true)
     {
         actions.Add(new CoordinatorAction.Refuse(member, reason));
-        if (_refused.Add(member.Id) && _phase == Phase.Gathering)
+        // One that is left of an earlier job was never waited for.
+        if (isStarter && _refused.Add(member.Id) && _phase == Phase.Gathering)
         {
             _expected--;
             StartWhenComplete(actions);
@@ -435,7 +454,9 @@ public sealed partial class StepCoordinator
     /// <summary>Lets those go who wish to leave.</summary>
     private void Release(List<CoordinatorAction> actions)
     {
-        if (_draining.Count == 0)
+        // Where moments are shared a replica goes when the others have made up for the one before: not two at a time, or a slice might go
+        // with both who hold it [16].
+        if (_draining.Count == 0 || (_sharded && _changed))
             return;
         var leaving = new HashSet<string>(StringComparer.Ordinal);
         for (var place = _members.Count - 1; place >= 0; place--)
@@ -446,6 +467,12 @@ public sealed partial class StepCoordinator
             if (leaving.Count == _members.Count - 1)
             {
                 actions.Add(new CoordinatorAction.DrainRefused(id, $"Replica {id} is the last one: the run's state would be lost."));
+                continue;
+            }
+
+            if (_sharded && leaving.Count > 0)
+            {
+                _draining.Add(id);
                 continue;
             }
 
@@ -638,6 +665,25 @@ public sealed partial class StepCoordinator
             return;
         }
 
+        if (LostMoments(top) is { } lost)
+        {
+            foreach (var id in _reports.Keys)
+                _apart.Remove(id);
+            if (_apart.Count > 0 || _newcomers.Exists(n => !n.Hopeless))
+            {
+                // Whoever may still hold them is asked too, and waited for until it answers or is known to be dead.
+                SetEveryoneApart();
+                Advance(actions);
+            }
+            else
+            {
+                _momentsLost = true;
+                Stop(lost, actions);
+            }
+
+            return;
+        }
+
         foreach (var (id, report) in _reports)
         {
             _apart.Remove(id);
@@ -658,6 +704,23 @@ public sealed partial class StepCoordinator
         _reports.Clear();
         _agreed = first?.StateHash;
         Advance(actions);
+    }
+
+    /// <summary>Why the members cannot go on from their parameters: some slice's owner and buddy are both gone [16]; null where they can.</summary>
+    private string? LostMoments(long top)
+    {
+        bool[]? held = null;
+        foreach (var report in _reports.Values)
+        {
+            if (report.Applied != top || report.Moments is not { } moments)
+                continue;
+            held ??= new bool[moments.Slices];
+            foreach (var (first, count) in moments.Ranges)
+                held.AsSpan(first, count).Fill(true);
+        }
+
+        return held is null || !held.AsSpan().Contains(false) ? null
+            : FormattableString.Invariant($"After {top} steps nobody who lives holds the moments of {held.Count(h => !h)} of {held.Length} slices: their owners and buddies are lost.");
     }
 
     private void SetEveryoneApart()

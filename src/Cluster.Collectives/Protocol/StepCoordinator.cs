@@ -28,7 +28,7 @@ public sealed partial class StepCoordinator
     private CommitRecord _committed = new(0, 0, "", 0);
     private CoordinatorRecord? _stored, _writing;
     private string? _stopping;
-    private bool _reading, _untold, _announced, _gathering;
+    private bool _reading, _untold, _announced, _gathering, _sharded, _momentsLost;
     private LaneAssignment? _assignment;
     private BeginStep? _begun;
     private IReadOnlyList<Member>? _storedOf;
@@ -104,15 +104,16 @@ public sealed partial class StepCoordinator
     /// <param name="starters">How many replicas the first generation waits for.</param>
     /// <param name="start">The state that the job begins with; steps 0 for a new run.</param>
     /// <param name="lastStep">The coordinator rests when this many steps are committed.</param>
+    /// <param name="sharded">Whether replicas share the optimizer's state [16].</param>
     public IReadOnlyList<CoordinatorAction> StartJob(
-        CoordinatorRecord? found, RunIdentity identity, int lanes, int starters, CommitRecord start, long lastStep)
+        CoordinatorRecord? found, RunIdentity identity, int lanes, int starters, CommitRecord start, long lastStep, bool sharded = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(lanes, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(starters, 1);
         if (_phase != Phase.Empty)
             throw new InvalidOperationException("A machine has one job.");
         (_identity, _lanes, _expected, _committed, LastStep, _stored) = (identity, lanes, starters, start, lastStep, found);
-        _revision = found?.Revision ?? 0;
+        (_revision, _sharded) = (found?.Revision ?? 0, sharded);
         var actions = new List<CoordinatorAction>();
         TakeTerm(found?.Term ?? 0, actions);
         return actions;
@@ -128,6 +129,7 @@ public sealed partial class StepCoordinator
         (_identity, _lanes, _expected, _committed, LastStep, _stored) =
             (found.Identity, found.Lanes, found.Expected, found.Committed, found.LastStep, found);
         (_revision, Generation, LostLanes) = (found.Revision, found.Generation, found.LostLanes);
+        (_sharded, _momentsLost) = (found.Sharded, found.MomentsLost);
         foreach (var member in found.Members)
             _apart[member.Id] = member;
         var actions = new List<CoordinatorAction>();
@@ -196,6 +198,12 @@ public sealed partial class StepCoordinator
             {
                 return Stop($"At step {ready.Step} replica {other.Member} has gradient {other.GradientHash} and replica {ready.Member} has "
                     + $"{ready.GradientHash}: equal inputs gave unequal bits.", actions);
+            }
+
+            if (ready.ParametersHash != other.ParametersHash)
+            {
+                return Stop($"After step {ready.Step} replica {other.Member} has parameters {other.ParametersHash} and replica {ready.Member} has "
+                    + $"{ready.ParametersHash}: equal inputs gave unequal bits.", actions);
             }
 
             break;
@@ -486,7 +494,7 @@ public sealed partial class StepCoordinator
     {
         _writing = new CoordinatorRecord(
             _identity, term ?? _term, ++_revision, Generation, _lanes, _expected, Known(), committed, LastStep, LostLanes,
-            _stopping);
+            _stopping, _sharded, _momentsLost);
         actions.Add(new CoordinatorAction.Store(_writing));
     }
 
@@ -505,7 +513,7 @@ public sealed partial class StepCoordinator
     private List<CoordinatorAction> StopNow(string reason, List<CoordinatorAction> actions)
     {
         _phase = Phase.Stopped;
-        actions.Add(new CoordinatorAction.Stop(reason));
+        actions.Add(new CoordinatorAction.Stop(reason, _momentsLost));
         return actions;
     }
 

@@ -52,9 +52,6 @@ public sealed class NodeStore
     /// <summary>The step whose lanes are held; -1 before the first.</summary>
     public long Step { get; private set; } = -1;
 
-    /// <summary>The most buffers that were in use at once.</summary>
-    public int PeakBuffers { get; private set; }
-
     /// <summary>Buffers that hold a node or a lane being computed.</summary>
     public int BuffersInUse { get; private set; }
 
@@ -219,7 +216,7 @@ public sealed class NodeStore
 
     private Memory<float> Rent(Stack<Memory<float>> free)
     {
-        PeakBuffers = Math.Max(PeakBuffers, ++BuffersInUse);
+        BuffersInUse++;
         if (free.TryPop(out var buffer))
             return buffer;
         buffer = free == _free ? _buffers.Allocate() : PinnedBuffer.Allocate(Length);

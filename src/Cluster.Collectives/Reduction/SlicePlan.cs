@@ -57,6 +57,9 @@ public sealed record SlicePlan
         }
     }
 
+    /// <summary>First float of a slice.</summary>
+    public int StartOf(int slice) => this[slice].Start;
+
     /// <summary>The contiguous slices that a member owns, of <paramref name="members"/> in order; sizes differ by at most one.</summary>
     public (int First, int Count) OwnedBy(int member, int members) => EvenSplit.Part(Count, members, member);
 

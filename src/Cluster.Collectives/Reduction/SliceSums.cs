@@ -63,8 +63,37 @@ internal sealed class SliceSums(SlicePlan slices, ReductionPrecision precision)
         Store(slice, hash);
     }
 
+    /// <summary>Floats in which the hashes and squares of some slices are told.</summary>
+    public int NotesLength(int first, int count) => count * (GradientHash.Size / sizeof(float)) + Blocks(first, count).Length * (sizeof(double) / sizeof(float));
+
+    /// <summary>Writes the bits of some slices' hashes and squares, for those who have not the slices themselves.</summary>
+    public void WriteNotes(int first, int count, Span<float> notes)
+    {
+        var hashes = _hashes.AsSpan(first * GradientHash.Size, count * GradientHash.Size);
+        var bytes = MemoryMarshal.AsBytes(notes);
+        hashes.CopyTo(bytes);
+        MemoryMarshal.AsBytes(Blocks(first, count)).CopyTo(bytes[hashes.Length..]);
+    }
+
+    /// <summary>Takes what <see cref="WriteNotes"/> wrote at the slices' owner.</summary>
+    public void TakeNotes(int first, int count, ReadOnlySpan<float> notes)
+    {
+        var hashes = _hashes.AsSpan(first * GradientHash.Size, count * GradientHash.Size);
+        var bytes = MemoryMarshal.AsBytes(notes);
+        bytes[..hashes.Length].CopyTo(hashes);
+        bytes[hashes.Length..].CopyTo(MemoryMarshal.AsBytes(Blocks(first, count)));
+    }
+
     /// <summary>Hash and norm of the whole, once every slice was written.</summary>
     public ReducedGradient Total() => new(GradientHash.OfSlices(_hashes), BlockNorm.Total(_squares));
+
+    private Span<double> Blocks(int first, int count)
+    {
+        if (count == 0)
+            return [];
+        var perSlice = slices.SliceLength / BlockNorm.Block;
+        return _squares.AsSpan(first * perSlice, Math.Min(count * perSlice, _squares.Length - first * perSlice));
+    }
 
     private void Note(int start, ReadOnlySpan<float> block)
     {

@@ -39,6 +39,14 @@ internal sealed class InvariantChecker(Oracle oracle)
         var record = write.Record;
         if (before is null && write.LossesSeen > 0 && _terms.Count > 0)
             Broken("an empty store was written to as if the run were new");
+        if (before is { MomentsLost: true } && record.Term > before.Term)
+        {
+            // The one thing that undoes COMMITs [16].
+            if (record.Committed.Steps != _committed)
+                Broken($"the run goes on from step {record.Committed.Steps}; it was rolled back to {_committed}");
+            return;
+        }
+
         if (before is not null)
         {
             if ((record.Term, record.Revision).CompareTo((before.Term, before.Revision)) <= 0)
@@ -68,6 +76,15 @@ internal sealed class InvariantChecker(Oracle oracle)
     /// <summary>A COMMIT is about to be stored for those who were begun.</summary>
     public static void Committing(CoordinatorRecord record, BeginStep begin, IReadOnlyList<SimulatedReplica> replicas)
     {
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+        {
+            var holders = 0;
+            foreach (var member in begin.Members)
+                holders += Find(member.Id, replicas).WasReadyWith(begin, slice) ? 1 : 0;
+            if (holders < Math.Min(2, begin.Members.Count))
+                Broken($"step {record.Committed.Steps} is committed though {holders} replicas have the moments of slice {slice}");
+        }
+
         for (var i = 0; i < begin.Members.Count; i++)
         {
             var replica = Find(begin.Members[i].Id, replicas);
@@ -99,6 +116,33 @@ internal sealed class InvariantChecker(Oracle oracle)
             Broken($"{replica.Name} has applied {replica.Applied} steps and now applies step {step}");
         if (step >= _committed)
             Broken($"{replica.Name} applies step {step}, which is not committed");
+    }
+
+    /// <summary>A step is applied to a slice with these moments.</summary>
+    public void MomentsAre(SimulatedReplica replica, long step, int slice, ulong moments)
+    {
+        if (moments != oracle.Moment(step, slice))
+            Broken($"{replica.Name} applies step {step} to slice {slice} with moments of another step");
+    }
+
+    /// <summary>The run goes back: it may only where nobody who lives can have some slice's moments.</summary>
+    public void RolledBack(string reason, long steps, int lanes, IReadOnlyList<SimulatedReplica> replicas, bool storeLostData)
+    {
+        var lost = false;
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+        {
+            var held = false;
+            foreach (var replica in replicas)
+                held |= replica.CanGoOn(_committed) && replica.Has(_committed, slice);
+            lost |= !held;
+        }
+
+        if (!lost && !storeLostData)
+            Broken($"the run was rolled back ({reason}) though everybody's moments together are those of step {_committed}");
+        LanesLost += (_committed - steps) * lanes;
+        for (var undone = steps + 1; undone <= _committed; undone++)
+            _commits.Remove(undone);
+        _committed = steps;
     }
 
     public void StateIs(SimulatedReplica replica)

@@ -10,6 +10,7 @@ internal sealed class Oracle
     private readonly List<ulong> _states = [0x5EED];
     private readonly List<string> _gradients = [""];
     private readonly List<string> _stateTexts = [Text(0x5EED)];
+    private readonly List<ulong[]> _moments = [[1, 2]];
     private readonly int _lanes;
 
     public Oracle(int lanes, int steps)
@@ -22,7 +23,10 @@ internal sealed class Oracle
             for (var slice = 0; slice < Slices; slice++)
                 reduced[slice] = Sum(state, step, slice, 0, _lanes);
             _gradients.Add(GradientHash(reduced[0], reduced[1]));
-            _states.Add(Apply(state, reduced[0], reduced[1]));
+            var moments = _moments[step];
+            ulong[] updated = [Updated(reduced[0], moments[0]), Updated(reduced[1], moments[1])];
+            _moments.Add([NextMoment(reduced[0], moments[0]), NextMoment(reduced[1], moments[1])]);
+            _states.Add(Apply(state, updated[0], updated[1]));
             _stateTexts.Add(Text(_states[^1]));
         }
     }
@@ -36,11 +40,19 @@ internal sealed class Oracle
     /// <summary>Hash of the gradient that led to the state after that many steps.</summary>
     public string Gradient(long steps) => _gradients[(int)steps];
 
+    /// <summary>A slice's moments after that many steps.</summary>
+    public ulong Moment(long steps, int slice) => _moments[(int)steps][slice];
+
+    /// <summary>A slice's parameters after a step.</summary>
+    public static ulong Updated(ulong reduced, ulong moment) => Mix(reduced, moment);
+
+    public static ulong NextMoment(ulong reduced, ulong moment) => Mix(moment, reduced);
+
     public static ulong Lane(ulong state, long step, int lane, int slice) => Mix(Mix(state, (ulong)step * 64 + (ulong)lane), (ulong)slice);
 
     public static ulong Add(ulong left, ulong right) => Mix(left, right);
 
-    public static ulong Apply(ulong state, ulong reduced0, ulong reduced1) => Mix(Mix(state, reduced0), reduced1);
+    public static ulong Apply(ulong state, ulong updated0, ulong updated1) => Mix(Mix(state, updated0), updated1);
 
     public static string GradientHash(ulong reduced0, ulong reduced1) => Text(Mix(reduced0, reduced1));
 

@@ -58,6 +58,7 @@ internal sealed class SimulatedCoordinator
         {
             Ready m => IsPast(m.Term, m.Generation),
             PeerLost m => IsPast(m.Term, m.Generation),
+            MomentsMissing m => IsPast(m.Term, m.Generation),
             Report m => IsPast(m.Term, m.Generation),
             _ => false,
         };
@@ -84,6 +85,7 @@ internal sealed class SimulatedCoordinator
         CopyFailed m => _machine.Receive(m),
         PeerLost m when _world.Bug == PlantedBug.StallMeansDead && !IsPast(m.Term, m.Generation) => _machine.Lose(m.Lost, m.Reason),
         PeerLost m => _machine.Receive(m),
+        MomentsMissing m => _machine.Receive(m),
         Presence m => _machine.Receive(m),
         _ => throw new InvalidOperationException(message.ToString()),
     };
@@ -108,7 +110,13 @@ internal sealed class SimulatedCoordinator
         }
 
         (_read, _lossesSeen) = (true, _world.Store.Losses);
-        if (content.Record is { } record)
+        if (content.Record is { MomentsLost: true, Stopped: not null } lost && _world.RolledBackTo is { } steps)
+        {
+            // The stage's driver begins a new job, from the checkpoint.
+            Do(_machine.StartJob(lost, _world.Identity with { Fingerprint = "" }, _world.Lanes, _world.Restarted,
+                new CommitRecord(0, steps, "", 0), steps < _world.FirstHalt ? _world.FirstHalt : _world.Steps, _world.Sharded));
+        }
+        else if (content.Record is { } record)
         {
             if (_world.Bug == PlantedBug.NoNewTerm)
                 record = record with { Term = record.Term - (1L << Term.NonceBits) & ~((1L << Term.NonceBits) - 1) };
@@ -116,8 +124,8 @@ internal sealed class SimulatedCoordinator
         }
         else if (!_world.Store.EverWritten || _world.Bug == PlantedBug.RecreateStore)
         {
-            Do(_machine.StartJob(null, SimulatedWorld.Identity with { Fingerprint = "" }, _world.Lanes, _world.Starters,
-                new CommitRecord(0, 0, "", 0), _world.FirstHalt));
+            Do(_machine.StartJob(null, _world.Identity with { Fingerprint = "" }, _world.Lanes, _world.Starters,
+                new CommitRecord(0, 0, "", 0), _world.FirstHalt, _world.Sharded));
         }
     }
 
@@ -174,7 +182,11 @@ internal sealed class SimulatedCoordinator
         if (_machine.CurrentTerm > 0 && _machine.Members.Count < _world.Starters && _machine.Generation == 0 && ++_gathering > 5)
             Do(_machine.GiveUpWaiting());
         if (_machine.Resting && !halted && _machine.Committed.Steps < _world.Steps)
+        {
+            if (_machine.Committed.Steps >= _world.FirstHalt)
+                _world.SaveCheckpoint();
             Do(_machine.Continue(_machine.Committed.Steps < _world.FirstHalt ? _world.FirstHalt : _world.Steps));
+        }
     }
 
     public void Remind()
@@ -279,7 +291,7 @@ internal sealed class SimulatedCoordinator
                     _world.Release(released.Member);
                     break;
                 case CoordinatorAction.Stop stop:
-                    _world.Stop(stop.Reason);
+                    _world.Stop(stop.Reason, stop.MomentsLost);
                     break;
                 case CoordinatorAction.Deactivate:
                     (Gone, Listed) = (true, false);

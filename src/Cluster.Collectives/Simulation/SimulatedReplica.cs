@@ -12,7 +12,7 @@ internal sealed record PartRequest(ExchangeKey Key, PartKind Kind, int Slice, in
 internal sealed record PartReply(PartRequest Request, ExchangeKey Served, int Peer, ulong[] Values);
 
 /// <summary>A state on its way to a newcomer.</summary>
-internal sealed record StateCopy(CopyState Copy, int From, long Steps, ulong State);
+internal sealed record StateCopy(CopyState Copy, int From, long Steps, ulong State, ulong[] Moments);
 
 /// <summary>
 /// A process with a replica in it: drives the real <see cref="ReplicaStepMachine"/>, and stands in for engine, board and exchange with
@@ -20,12 +20,20 @@ internal sealed record StateCopy(CopyState Copy, int From, long Steps, ulong Sta
 /// </summary>
 internal sealed class SimulatedReplica
 {
+    private const uint AllSlices = (1u << Oracle.Slices) - 1;
     private readonly SimulatedWorld _world;
     private readonly int _lanes, _ticks;
     private readonly LaneTree _tree;
     private readonly List<PartRequest> _waiting = [];
     private readonly ulong[] _laneGradients;
     private readonly ulong[] _reduced = new ulong[Oracle.Slices];
+    private readonly ulong[] _updated = new ulong[Oracle.Slices];
+    private readonly ulong[] _moments = new ulong[Oracle.Slices];
+    private uint _holds = AllSlices, _toHold = AllSlices, _updatedShown;
+    private (long Term, long Generation) _settled;
+    private readonly Dictionary<(long Term, long Generation, long Step), uint> _readyWith = [];
+    private (long Term, long Generation) _readyIn;
+    private bool _holdingsShown;
     private long _heldStep = -1, _usedStep = -1;
     private uint _held, _used;
     private ExchangeKey _key = new(1, 0, 0, -1);
@@ -39,16 +47,18 @@ internal sealed class SimulatedReplica
     private string? _stateHash;
     private (int Ticks, int Lanes) _computed;
 
-    public SimulatedReplica(SimulatedWorld world, int index, int lanes)
+    public SimulatedReplica(SimulatedWorld world, int index, int lanes, long applied = 0)
     {
         (_world, Index, Name, _lanes) = (world, index, $"r{index}", lanes);
         _tree = world.Tree;
         _laneGradients = new ulong[lanes * Oracle.Slices];
         _everComputed = new uint[world.Steps + 1];
         _ticks = 3 + world.Draw(4);
-        State = world.Oracle.State(0);
+        (State, Applied) = (world.Oracle.State(applied), applied);
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+            _moments[slice] = world.Oracle.Moment(applied, slice);
         Member = new Member(Name, Name);
-        Machine = new ReplicaStepMachine(Member, SimulatedWorld.Identity, 0);
+        Machine = new ReplicaStepMachine(Member, world.Identity, applied);
     }
 
     public int Index { get; }
@@ -88,6 +98,13 @@ internal sealed class SimulatedReplica
     /// <summary>Whether it holds the state of that many steps, or all that it needs to get there.</summary>
     public bool CanGoOn(long committed) => Alive && !DeclaredDead
         && (Applied == committed || (Applied == committed - 1 && _gradientOf == Applied && SaidReady.Exists(r => r.Step == Applied)));
+
+    /// <summary>Whether it has a slice's moments after that many steps, or will when it applies what it is ready with.</summary>
+    public bool Has(long steps, int slice) => ((Applied == steps ? _holds : _toHold) & (1u << slice)) != 0;
+
+    /// <summary>Whether it had a slice's moments, to hold them after the step, when it said READY.</summary>
+    public bool WasReadyWith(BeginStep begin, int slice) =>
+        (_readyWith.GetValueOrDefault((begin.Term, begin.Generation, begin.Step)) & (1u << slice)) != 0;
 
     /// <summary>Whether it ever computed that lane of that step.</summary>
     public bool HasComputed(long step, int lane) => (_everComputed[step] & (1u << lane)) != 0;
@@ -167,6 +184,7 @@ internal sealed class SimulatedReplica
                     break;
                 case ReplicaAction.Copy copy:
                     Forget();
+                    _holds = 0;
                     (_work, Applied, _gradientOf, _stateHash) = (null, -1, -1, null);
                     HideParts();
                     _world.Send(EventKind.CopyAsked, _world.IndexOf(copy.From.Donor.Id), Index, 0, copy.From);
@@ -176,7 +194,7 @@ internal sealed class SimulatedReplica
                     Tell(send.Join with { StateHash = StateHash() });
                     break;
                 case ReplicaAction.SendReport send:
-                    Tell(send.Report with { StateHash = StateHash() });
+                    Tell(send.Report with { StateHash = StateHash(), Moments = HeldMoments() });
                     break;
                 case ReplicaAction.SendReady send:
                     SaidReady.Add((send.Ready.Term, send.Ready.Generation, send.Ready.Step));
@@ -190,6 +208,9 @@ internal sealed class SimulatedReplica
                     break;
                 case ReplicaAction.SendPeerLost send:
                     Tell(send.Lost);
+                    break;
+                case ReplicaAction.SendMomentsMissing send:
+                    Tell(send.Missing);
                     break;
                 case ReplicaAction.SendPresence send:
                     Tell(send.Presence);
@@ -209,7 +230,18 @@ internal sealed class SimulatedReplica
     private void Apply(long step)
     {
         _world.Checker.Applied(this, step);
-        State = Oracle.Apply(State, _reduced[0], _reduced[1]);
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+        {
+            if ((_toHold & (1u << slice)) == 0)
+                continue;
+            _world.Checker.MomentsAre(this, step, slice, _moments[slice]);
+            _moments[slice] = Oracle.NextMoment(_reduced[slice], _moments[slice]);
+        }
+
+        if (_world.Bug != PlantedBug.KeepOldMoments)
+            _holds = _toHold;
+        _settled = _readyIn;
+        State = Oracle.Apply(State, _updated[0], _updated[1]);
         Applied++;
         (_stateHash, _work, _gradientOf) = (null, null, -1);
         _world.Checker.StateIs(this);
@@ -238,7 +270,36 @@ internal sealed class SimulatedReplica
         _work = work;
         _gradientOf = -1;
         Advance(work.Key);
+        _toHold = ToHold(work);
+        _holdingsShown = _world.Sharded && (begin.Term, begin.Generation) != _settled;
+        Serve();
         ComputeNext(work);
+    }
+
+    /// <summary>The slices whose moments this replica is to hold.</summary>
+    private uint ToHold(Work work)
+    {
+        if (!_world.Sharded)
+            return AllSlices;
+        var plan = _world.PlanOf(work.Begin.Members.Count);
+        var slices = 0u;
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+            slices |= plan.Holds(work.Place, slice) ? 1u << slice : 0;
+        return slices;
+    }
+
+    private HeldMoments? HeldMoments()
+    {
+        if (!_world.Sharded)
+            return null;
+        var ranges = new List<(int, int)>();
+        for (var slice = 0; slice < Oracle.Slices && _world.Bug != PlantedBug.HideMoments; slice++)
+        {
+            if ((_holds & (1u << slice)) != 0)
+                ranges.Add((slice, 1));
+        }
+
+        return new HeldMoments(Oracle.Slices, ranges);
     }
 
     /// <summary>Everything held is dropped; what no COMMIT used is lost.</summary>
@@ -264,13 +325,58 @@ internal sealed class SimulatedReplica
 
         (_nodesShown, _shownLanes) = (true, range);
         Serve();
+        if ((_toHold & ~_holds) == 0 || _world.Bug == PlantedBug.ReadyWithoutMoments)
+        {
+            Reduce(work);
+            return;
+        }
+
+        for (var peer = 0; peer < work.Begin.Members.Count; peer++)
+        {
+            if (peer != work.Place)
+                Ask(work, peer, PartKind.Holdings, 0);
+        }
+
+        if (work.Begin.Members.Count == 1)
+            Gather(work);
+    }
+
+    /// <summary>Takes the moments that it lacks of those who said that they hold them.</summary>
+    private void Gather(Work work)
+    {
+        for (var slice = 0; slice < Oracle.Slices; slice++)
+        {
+            var bit = 1u << slice;
+            if ((_toHold & ~_holds & bit) == 0)
+                continue;
+            foreach (var holdings in work.Holdings)
+            {
+                if (holdings is null || (holdings[0] & bit) == 0 || (_holds & bit) != 0)
+                    continue;
+                (_moments[slice], _holds) = (holdings[1 + slice], _holds | bit);
+            }
+
+            if ((_holds & bit) == 0)
+            {
+                Do(Machine.Misses(work.Begin, slice));
+                return;
+            }
+        }
+
+        Reduce(work);
+    }
+
+    private void Reduce(Work work)
+    {
+        var range = work.Begin.Assignment[work.Place];
         var members = work.Begin.Members.Count;
         for (var slice = 0; slice < Oracle.Slices; slice++)
         {
             var owner = EvenSplit.PartOf(Oracle.Slices, members, slice);
             if (owner != work.Place)
             {
-                Ask(work, owner, PartKind.Reduced, slice);
+                // Who does not hold the slice's moments needs the owner's word for its sum only; here that is the sum itself.
+                Ask(work, owner, (_toHold & (1u << slice)) != 0 ? PartKind.Reduced : PartKind.Sums, slice);
                 continue;
             }
 
@@ -342,7 +448,7 @@ internal sealed class SimulatedReplica
         }
     }
 
-    private void HideParts() => (_nodesShown, _reducedShown) = (false, 0);
+    private void HideParts() => (_nodesShown, _reducedShown, _updatedShown, _holdingsShown) = (false, 0, 0, false);
 
     private void Serve()
     {
@@ -355,12 +461,23 @@ internal sealed class SimulatedReplica
         }
     }
 
-    private bool IsShown(PartRequest request) =>
-        request.Kind == PartKind.Nodes ? _nodesShown : (_reducedShown & (1u << request.Slice)) != 0;
+    private bool IsShown(PartRequest request) => request.Kind switch
+    {
+        PartKind.Nodes => _nodesShown,
+        PartKind.Holdings => _holdingsShown,
+        PartKind.Updated => (_updatedShown & (1u << request.Slice)) != 0,
+        _ => (_reducedShown & (1u << request.Slice)) != 0,
+    };
 
     private void Reply(PartRequest request)
     {
-        ulong[] values = request.Kind == PartKind.Reduced ? [_reduced[request.Slice]] : Nodes(_shownLanes, request.Slice);
+        ulong[] values = request.Kind switch
+        {
+            PartKind.Nodes => Nodes(_shownLanes, request.Slice),
+            PartKind.Holdings => [_holds, .. _moments],
+            PartKind.Updated => [_updated[request.Slice]],
+            _ => [_reduced[request.Slice]],
+        };
         _world.SendData(EventKind.PartCame, request.From, Index, new PartReply(request, _key, Index, values));
     }
 
@@ -372,16 +489,29 @@ internal sealed class SimulatedReplica
         if (reply.Served != work.Key)
             InvariantChecker.Broken($"{Name} at {work.Key} was given a part of {reply.Served}");
         var slice = reply.Request.Slice;
-        if (reply.Request.Kind == PartKind.Reduced)
+        switch (reply.Request.Kind)
         {
-            _reduced[slice] = reply.Values[0];
-            SliceDone(work, slice);
-            return;
+            case PartKind.Reduced or PartKind.Sums:
+                _reduced[slice] = reply.Values[0];
+                SliceDone(work, slice);
+                return;
+            case PartKind.Updated:
+                _updated[slice] = reply.Values[0];
+                UpdatedDone(work, slice);
+                return;
         }
 
         var place = 0;
         while (_world.IndexOf(work.Begin.Members[place].Id) != reply.Peer)
             place++;
+        if (reply.Request.Kind == PartKind.Holdings)
+        {
+            work.Holdings[place] = reply.Values;
+            if (++work.Told == work.Begin.Members.Count - 1)
+                Gather(work);
+            return;
+        }
+
         if (work.Nodes[slice, place] is not null)
             return;
         work.Nodes[slice, place] = reply.Values;
@@ -444,13 +574,41 @@ internal sealed class SimulatedReplica
     private void SliceDone(Work work, int slice)
     {
         work.Slices |= 1u << slice;
-        if (work.Slices != (1u << Oracle.Slices) - 1 || work.Done != 0)
+        if (work.Slices != AllSlices || work.Done != 0)
+            return;
+        for (var s = 0; s < Oracle.Slices; s++)
+        {
+            var owner = EvenSplit.PartOf(Oracle.Slices, work.Begin.Members.Count, s);
+            if ((_toHold & (1u << s)) == 0)
+            {
+                Ask(work, owner, PartKind.Updated, s);
+                continue;
+            }
+
+            _updated[s] = Oracle.Updated(_reduced[s], _moments[s]);
+            if (owner == work.Place)
+                _updatedShown |= 1u << s;
+            work.Updated |= 1u << s;
+        }
+
+        Serve();
+        UpdatedDone(work, -1);
+    }
+
+    private void UpdatedDone(Work work, int slice)
+    {
+        if (slice >= 0)
+            work.Updated |= 1u << slice;
+        if (work.Updated != AllSlices || work.Done != 0)
             return;
         work.Done = 1;
         _gradientOf = work.Begin.Step;
+        _readyIn = (work.Begin.Term, work.Begin.Generation);
+        _readyWith[(work.Begin.Term, work.Begin.Generation, work.Begin.Step)] = _toHold & _holds;
         var losses = new double[work.Begin.Assignment[work.Place].Count];
+        var parameters = _world.Sharded && !_world.PlanOf(work.Begin.Members.Count).IsWhole ? Oracle.GradientHash(_updated[0], _updated[1]) : "";
         var laneTime = _computed.Lanes == 0 || _world.Bug == PlantedBug.TimeOfAllLanes ? _computed.Ticks : (double)_computed.Ticks / _computed.Lanes;
-        Do(Machine.Reduced(work.Begin, Oracle.GradientHash(_reduced[0], _reduced[1]), losses, 0, laneTime));
+        Do(Machine.Reduced(work.Begin, Oracle.GradientHash(_reduced[0], _reduced[1]), losses, 0, laneTime, parameters));
         if (_world.Bug == PlantedBug.ApplyUncommitted && work.Begin.Step == Applied)
             Apply(Applied);
     }
@@ -477,7 +635,7 @@ internal sealed class SimulatedReplica
     public void CopyAsked(CopyState copy, int from)
     {
         if (Applied == copy.Committed.Steps || _world.Bug == PlantedBug.TrustCopy)
-            _world.After(5 + _world.Draw(20), EventKind.CopyReadAgain, Index, from, 0, new StateCopy(copy, from, Applied, State));
+            _world.After(5 + _world.Draw(20), EventKind.CopyReadAgain, Index, from, 0, new StateCopy(copy, from, Applied, State, [.. _moments]));
         else
             _world.SendData(EventKind.CopyBroke, from, Index, copy);
     }
@@ -496,6 +654,12 @@ internal sealed class SimulatedReplica
         if (actions is [ReplicaAction.SendJoined])
         {
             (State, Applied, _stateHash) = (copy.State, copy.Copy.Committed.Steps, null);
+            if (!_world.Sharded)
+            {
+                copy.Moments.CopyTo(_moments, 0);
+                _holds = AllSlices;
+            }
+
             _world.Checker.StateIs(this);
         }
 
@@ -540,6 +704,14 @@ internal sealed class SimulatedReplica
         public ulong[]?[,] Nodes { get; } = new ulong[]?[Oracle.Slices, begin.Members.Count];
 
         public uint Slices { get; set; }
+
+        /// <summary>Slices whose parameters after the step are here.</summary>
+        public uint Updated { get; set; }
+
+        /// <summary>What the others hold: a mask, then a value for every slice.</summary>
+        public ulong[]?[] Holdings { get; } = new ulong[]?[begin.Members.Count];
+
+        public int Told { get; set; }
 
         public int Done { get; set; }
     }

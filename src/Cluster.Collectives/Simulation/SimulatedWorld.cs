@@ -10,8 +10,6 @@ namespace Cluster.Collectives.Simulation;
 /// </summary>
 internal sealed class SimulatedWorld
 {
-    public static readonly RunIdentity Identity = new("run", "1", "recipe", "shape", "fingerprint");
-
     /// <summary>Faults end before this time.</summary>
     private const int Calm = 1_200;
 
@@ -29,6 +27,9 @@ internal sealed class SimulatedWorld
     private readonly IReadOnlyList<LaneRange>?[] _nodes;
     private readonly Dictionary<LaneAssignment, (int Nodes, IReadOnlyList<Addition> Additions)> _layouts;
     private readonly int[] _side = new int[64];
+    private readonly ShardPlan?[] _plans = new ShardPlan?[64];
+    private long _checkpoint;
+    private int _rollbacks;
     private readonly List<string> _draining = [];
     private ulong _draws, _hash;
     private int _order, _dropping, _duplicating, _delaying, _timeouts, _halted;
@@ -37,7 +38,7 @@ internal sealed class SimulatedWorld
 
     public SimulatedWorld(ulong seed, SimulationOptions options)
     {
-        (Seed, Bug) = (seed, options.Bug);
+        (Seed, Bug, Sharded) = (seed, options.Bug, options.ShardOptimizer);
         _random = new CounterRandom(seed, RandomPurpose.Synthetic, 0);
         Starters = 1 + Draw(5);
         Lanes = 1 + Draw(MaxLanes);
@@ -56,6 +57,18 @@ internal sealed class SimulatedWorld
     public ulong Seed { get; }
 
     public PlantedBug Bug { get; }
+
+    /// <summary>Whether replicas share the optimizer's state.</summary>
+    public bool Sharded { get; }
+
+    /// <summary>Of the job at hand: a run that was rolled back goes on as another one.</summary>
+    public RunIdentity Identity => new($"run {_rollbacks}", "1", "recipe", "shape", "fingerprint");
+
+    /// <summary>Where the job at hand began, if the run was rolled back.</summary>
+    public long? RolledBackTo { get; private set; }
+
+    /// <summary>Replicas that the job at hand began with, if the run was rolled back.</summary>
+    public int Restarted { get; private set; }
 
     public int Starters { get; }
 
@@ -124,7 +137,7 @@ internal sealed class SimulatedWorld
         return new SimulationResult(
             Seed, violation, Stopped, Checker.Committed, Checker.Committed == Steps, _handled, _hash, _faults.ConvertAll(f => f.ToString()), _activations.Count,
             (int)_activations.Sum(a => a.Machine.JoinedReplicas), Checker.LanesComputed, Checker.LanesLost,
-            _activations.Sum(a => a.LanesMoved), _trace ?? []);
+            _activations.Sum(a => a.LanesMoved), _trace ?? [], _rollbacks);
     }
 
     /// <summary>A number below the bound.</summary>
@@ -195,8 +208,38 @@ internal sealed class SimulatedWorld
             Kill(index);
     }
 
-    public void Stop(string reason)
+    /// <summary>The checkpoint of the first halt is on disk.</summary>
+    public void SaveCheckpoint() => _checkpoint = FirstHalt;
+
+    /// <summary>Whose moments are whose among so many.</summary>
+    public ShardPlan PlanOf(int members) => _plans[members] ??= new ShardPlan(
+        new SlicePlan(Oracle.Slices * SlicePlan.Alignment, SlicePlan.Alignment), [.. Enumerable.Range(0, members).Select(m => $"{m}")]);
+
+    /// <summary>Every process starts anew from the checkpoint, as a new job's replicas.</summary>
+    private void RollBack(string reason)
     {
+        Checker.RolledBack(reason, _checkpoint, Lanes, _replicas, Store.LostData);
+        Note($"rolled back to step {_checkpoint}: {reason}");
+        Restarted = _replicas.Count(r => r is { Alive: true, DeclaredDead: false });
+        RolledBackTo = _checkpoint;
+        _rollbacks++;
+        for (var i = _replicas.Count - 1; i >= 0; i--)
+            Kill(i);
+        if (Restarted == 0)
+            Stopped ??= reason;
+        for (var i = 0; i < Restarted; i++)
+            AddReplica(_checkpoint);
+    }
+
+    public void Stop(string reason, bool momentsLost = false)
+    {
+        // Whoever takes the stopped job over says so again; it is over.
+        if (momentsLost && Store.Content.Record is { MomentsLost: true })
+        {
+            RollBack(reason);
+            return;
+        }
+
         Checker.Stopped(reason, _replicas, Store.LostData);
         Note($"stopped: {reason}");
         Stopped ??= reason;
@@ -492,9 +535,9 @@ internal sealed class SimulatedWorld
         }
     }
 
-    private void AddReplica()
+    private void AddReplica(long applied = 0)
     {
-        var replica = new SimulatedReplica(this, _replicas.Count, Lanes);
+        var replica = new SimulatedReplica(this, _replicas.Count, Lanes, applied);
         _replicas.Add(replica);
         After(RemindEvery + Draw(40), EventKind.RemindReplica, replica.Index, replica.Index, 0, null);
         replica.Start();
@@ -569,7 +612,8 @@ internal sealed class SimulatedWorld
                 _timeouts++;
                 break;
             case FaultKind.Join:
-                AddReplica();
+                // Whoever comes before a job has begun is a starter of it.
+                AddReplica(RolledBackTo ?? 0);
                 return;
             case FaultKind.Drain:
                 if (IsUp(target))

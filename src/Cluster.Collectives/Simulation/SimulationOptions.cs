@@ -9,6 +9,9 @@ public sealed record SimulationOptions
     /// <summary>Whether anything goes wrong at all; without faults a schedule is one of delays only.</summary>
     public bool Faults { get; init; } = true;
 
+    /// <summary>Whether replicas share the optimizer's state.</summary>
+    public bool ShardOptimizer { get; init; }
+
     /// <summary>Whether the result has a line per event.</summary>
     public bool Trace { get; init; }
 
@@ -34,9 +37,10 @@ public sealed record SimulationOptions
 /// <param name="LanesLost">Lanes computed, and gone with their replica before their step was committed.</param>
 /// <param name="LanesMoved">Lanes that went from slow replicas to fast ones.</param>
 /// <param name="Trace">A line per event, where asked for.</param>
+/// <param name="Rollbacks">How often a part of the optimizer's state was lost with all who held it, and the run went back to a checkpoint.</param>
 public sealed record SimulationResult(
     ulong Seed, string? Violation, string? Stopped, long Steps, bool Done, int Events, ulong TraceHash, IReadOnlyList<string> Faults,
-    int Activations, int Joined, long LanesComputed, long LanesLost, long LanesMoved, IReadOnlyList<string> Trace);
+    int Activations, int Joined, long LanesComputed, long LanesLost, long LanesMoved, IReadOnlyList<string> Trace, int Rollbacks = 0);
 
 /// <summary>What goes wrong.</summary>
 internal enum FaultKind
@@ -160,4 +164,13 @@ internal enum PlantedBug
 
     /// <summary>A replica says how long all of its lanes took, not how long one did.</summary>
     TimeOfAllLanes,
+
+    /// <summary>A replica says READY without the moments that it is to hold.</summary>
+    ReadyWithoutMoments,
+
+    /// <summary>Moments of an earlier step are taken for the present ones.</summary>
+    KeepOldMoments,
+
+    /// <summary>A replica that is asked does not tell which moments it holds.</summary>
+    HideMoments,
 }

@@ -13,6 +13,7 @@ internal static class TraceWords
         Joined m => $"JOINED with {m.Steps} steps",
         CopyFailed m => $"COPY FAILED from {m.Donor}: {m.Reason}",
         PeerLost m => $"PEER LOST {m.Lost} {Fence(m.Term, m.Generation)}: {m.Reason}",
+        MomentsMissing m => $"MOMENTS MISSING of slice {m.Slice} {Fence(m.Term, m.Generation)}",
         Presence m => $"PRESENCE {Fence(m.Term, m.Generation)}",
         BeginStep m => $"BEGIN step {m.Step} {Fence(m.Term, m.Generation)} {Names(m.Members)} lanes {m.Assignment}",
         Commit m => $"COMMIT of {m.Record.Steps} steps {Fence(m.Term, m.Generation)}",

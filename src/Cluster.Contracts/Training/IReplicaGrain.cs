@@ -28,6 +28,10 @@ public interface IReplicaGrain : IGrainWithStringKey
     [Alias("GetState"), AlwaysInterleave]
     Task<ReplicaState> GetStateAsync(long steps);
 
+    /// <summary>What memory the replica takes; at once.</summary>
+    [Alias("GetBytes"), AlwaysInterleave]
+    Task<ReplicaBytes> GetBytesAsync();
+
     /// <summary>Answers at once, if the replica's silo lives: whether that life of the replica is there.</summary>
     /// <param name="member">As <see cref="ReplicaKey.MemberId"/> names it.</param>
     [Alias("IsThere"), AlwaysInterleave]

@@ -77,9 +77,12 @@ public sealed record TrainingRunRequest(
 /// <param name="Replicas">Replicas that take part.</param>
 /// <param name="LostLanes">Lanes computed again.</param>
 /// <param name="Alerts">What somebody should mend while it goes on, oldest first; those of this driver's life.</param>
+/// <param name="CheckpointsLoaded">Checkpoints that it went back to since it began, because state was lost with all who held it.</param>
+/// <param name="Memory">Of the replica with most of it, at the end; null before.</param>
 [GenerateSerializer, Immutable]
 public sealed record TrainingStatus(
     [property: Id(0)] string State, [property: Id(1)] string? Reason, [property: Id(2)] long Steps, [property: Id(3)] double Seconds,
     [property: Id(4)] IReadOnlyList<string> Metrics, [property: Id(5)] long Next, [property: Id(6)] CheckpointInfo? Checkpoint,
     [property: Id(7)] double? ValidationLoss, [property: Id(8)] int Replicas, [property: Id(9)] long LostLanes,
-    [property: Id(10)] IReadOnlyList<string> Alerts);
+    [property: Id(10)] IReadOnlyList<string> Alerts, [property: Id(11)] int CheckpointsLoaded = 0,
+    [property: Id(12)] ReplicaBytes? Memory = null);

@@ -57,10 +57,13 @@ public sealed record JoinMessage(
 public sealed record QueryMessage([property: Id(0)] long Term, [property: Id(1)] long Generation, [property: Id(2)] OutcomeMessage Committed);
 
 /// <summary>Replica → coordinator: where it is.</summary>
+/// <param name="Moments">First and number of the slices whose moments it holds, one after the other; null where every replica holds all.</param>
+/// <param name="Slices">How many slices there are.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReportMessage(
     [property: Id(0)] MemberMessage Member, [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Applied,
-    [property: Id(4)] OutcomeMessage? Last, [property: Id(5)] int FirstHeld, [property: Id(6)] int Held, [property: Id(7)] string StateHash);
+    [property: Id(4)] OutcomeMessage? Last, [property: Id(5)] int FirstHeld, [property: Id(6)] int Held, [property: Id(7)] string StateHash,
+    [property: Id(8)] int[]? Moments = null, [property: Id(9)] int Slices = 0);
 
 /// <summary>Coordinator → newcomer: copy a donor's state.</summary>
 [GenerateSerializer, Immutable]
@@ -83,6 +86,11 @@ public sealed record CopyFailedMessage(
 public sealed record PeerLostMessage(
     [property: Id(0)] string Reporter, [property: Id(1)] string Lost, [property: Id(2)] long Term, [property: Id(3)] long Generation, [property: Id(4)] string Reason);
 
+/// <summary>Replica → coordinator: no member holds the moments of a slice that is its to hold.</summary>
+[GenerateSerializer, Immutable]
+public sealed record MomentsMissingMessage(
+    [property: Id(0)] string Member, [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Step, [property: Id(4)] int Slice);
+
 /// <summary>Replica → coordinator: it lives.</summary>
 [GenerateSerializer, Immutable]
 public sealed record PresenceMessage([property: Id(0)] string Member, [property: Id(1)] long Term, [property: Id(2)] long Generation);
@@ -96,7 +104,8 @@ public sealed record EvictedMessage([property: Id(0)] long Term, [property: Id(1
 public sealed record CoordinatorRecordMessage(
     [property: Id(0)] IdentityMessage Identity, [property: Id(1)] long Term, [property: Id(2)] long Revision, [property: Id(3)] long Generation,
     [property: Id(4)] int Lanes, [property: Id(5)] int Expected, [property: Id(6)] IReadOnlyList<MemberMessage> Members,
-    [property: Id(7)] OutcomeMessage Committed, [property: Id(8)] long LastStep, [property: Id(9)] long LostLanes, [property: Id(10)] string? Stopped);
+    [property: Id(7)] OutcomeMessage Committed, [property: Id(8)] long LastStep, [property: Id(9)] long LostLanes, [property: Id(10)] string? Stopped,
+    [property: Id(11)] bool Sharded = false, [property: Id(12)] bool MomentsLost = false);
 
 /// <summary>A step's stored outcome.</summary>
 /// <param name="Term">The term that committed it.</param>
@@ -137,11 +146,12 @@ public sealed record BeginStepMessage(
 /// <param name="Losses">Sums of token losses of each one's lanes, in nats, one after the other.</param>
 /// <param name="LaneCounts">Lanes of each.</param>
 /// <param name="LaneSeconds">Of each one's time for a lane the mean; 0 where it computed none.</param>
+/// <param name="ParametersHash">Of the parameters after the step, where replicas share the optimizer's state.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReadyMessage(
     [property: Id(1)] long Term, [property: Id(2)] long Generation, [property: Id(3)] long Step, [property: Id(4)] string GradientHash,
     [property: Id(6)] double GradientNorm, [property: Id(7)] IReadOnlyList<string> Members, [property: Id(8)] double[] Losses, [property: Id(9)] int[] LaneCounts,
-    [property: Id(10)] double[] LaneSeconds);
+    [property: Id(10)] double[] LaneSeconds, [property: Id(11)] string ParametersHash = "");
 
 /// <summary>Replica → coordinator: it cannot go on.</summary>
 /// <param name="Member">Who.</param>
@@ -185,9 +195,13 @@ public sealed record HeardMessage
     [Id(7)]
     public IReadOnlyList<FailedMessage> Failed { get; init; } = [];
 
+    /// <summary>They cannot come by the optimizer's state that is theirs to hold.</summary>
+    [Id(8)]
+    public IReadOnlyList<MomentsMissingMessage> MomentsMissing { get; init; } = [];
+
     /// <summary>Whether there is nothing in it but <see cref="Present"/>.</summary>
     public bool SaysOnlyWhoIsThere =>
-        Joins.Count + Ready.Count + Reports.Count + Joined.Count + CopiesFailed.Count + PeersLost.Count + Failed.Count == 0;
+        MomentsMissing.Count + Joins.Count + Ready.Count + Reports.Count + Joined.Count + CopiesFailed.Count + PeersLost.Count + Failed.Count == 0;
 }
 
 /// <summary>What a committed step came to.</summary>
@@ -213,12 +227,13 @@ public sealed record CommitMessage([property: Id(0)] long Term, [property: Id(1)
 /// <param name="Stalled">Steps that began late because somebody joined.</param>
 /// <param name="Superseded">Whether another driver has asked since the asker took its turn: it is no longer in charge.</param>
 /// <param name="MovedLanes">Lanes that have gone from slow replicas to fast ones, since this coordinator took charge.</param>
+/// <param name="MomentsLost">Whether it stopped because a part of a sharded optimizer's state is gone with all who held it.</param>
 [GenerateSerializer, Immutable]
 public sealed record CoordinatorProgress(
     [property: Id(0)] long Steps, [property: Id(1)] IReadOnlyList<StepResult> Results, [property: Id(2)] long Generation,
     [property: Id(3)] IReadOnlyList<string> Members, [property: Id(4)] long LostLanes, [property: Id(5)] bool Finished, [property: Id(6)] string? Stopped,
     [property: Id(7)] long Joined = 0, [property: Id(8)] long Stalled = 0, [property: Id(9)] bool Superseded = false,
-    [property: Id(10)] long MovedLanes = 0);
+    [property: Id(10)] long MovedLanes = 0, [property: Id(11)] bool MomentsLost = false);
 
 /// <summary>What a replica holds.</summary>
 /// <param name="Steps">Steps applied.</param>
@@ -234,6 +249,15 @@ public sealed record ReplicaState(
     [property: Id(0)] long Steps, [property: Id(1)] string WeightsSha256, [property: Id(2)] long LanesComputed,
     [property: Id(3)] double CoordinationSeconds, [property: Id(4)] double ComputeSeconds,
     [property: Id(5)] double WaitSeconds, [property: Id(6)] long BytesRead = 0, [property: Id(7)] long AllocatedBytes = 0);
+
+/// <summary>What a replica's flat vectors take, and its process.</summary>
+/// <param name="Weights">Bytes of parameters and their rounded copy.</param>
+/// <param name="Moments">Bytes of the optimizer's moments that it holds.</param>
+/// <param name="Gradients">Bytes of lanes' sums, the reduced gradient and, where the optimizer is sharded, own parameters after the step.</param>
+/// <param name="Process">Resident bytes of its process, activations and everything else included.</param>
+[GenerateSerializer, Immutable]
+public sealed record ReplicaBytes(
+    [property: Id(0)] long Weights, [property: Id(1)] long Moments, [property: Id(2)] long Gradients, [property: Id(3)] long Process);
 
 /// <summary>Sums over some lanes' validation tokens.</summary>
 /// <param name="Steps">Steps applied by the state that was evaluated.</param>

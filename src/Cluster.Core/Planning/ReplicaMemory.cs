@@ -20,7 +20,10 @@ public sealed record MemoryOptions(
 /// with model or micro-batch: a few megabytes of scratch, pieces under way, the process itself. Tests hold it against what they allocate.
 /// </summary>
 /// <param name="Weights">fp32, and their copy that products read, in the activations' precision.</param>
-/// <param name="Gradient">The lane at hand in fp32, the tree's nodes held at once, the reduced gradient.</param>
+/// <param name="Gradient">
+/// The lane at hand in fp32, the tree's nodes held at once, the reduced gradient; where moments are sharded among three or more, the parameters
+/// after the step of the own slice.
+/// </param>
 /// <param name="Moments">fp32, own slice and buddy's where they are sharded.</param>
 /// <param name="Activations">Of one micro-batch, with their gradients.</param>
 public sealed record ReplicaMemory(double Weights, double Gradient, double Moments, double Activations)
@@ -38,7 +41,7 @@ public sealed record ReplicaMemory(double Weights, double Gradient, double Momen
     /// <param name="options">What is kept how.</param>
     public static ReplicaMemory Of(double parameters, int replicas, int lanes, int microBatchTokens, ModelShape shape, MemoryOptions options) => new(
         parameters * (sizeof(float) + ElementBytes(options.Precision)),
-        parameters * GradientBytes(lanes, options.Reduction),
+        parameters * (GradientBytes(lanes, options.Reduction) + (options.ShardOptimizer && replicas > 2 ? (double)sizeof(float) / replicas : 0)),
         parameters * MomentBytes * (options.ShardOptimizer ? Math.Min(1, 2.0 / replicas) : 1),
         ActivationBytes(microBatchTokens, shape, options));
 

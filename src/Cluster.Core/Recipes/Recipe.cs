@@ -186,6 +186,12 @@ public sealed record TrainingRecipe
     /// <summary>Threads of one matrix product, 1–256. Part of the numbers: another count may round otherwise.</summary>
     public int ThreadsPerReplica { get; init; } = 1;
 
+    /// <summary>
+    /// Whether each replica keeps the moments of a part of the parameters only: its own part and, as a buddy, another replica's (ZeRO-1:
+    /// Rajbhandari et al., 2020). It saves memory from three replicas on; no bit depends on it, and a checkpoint of either kind continues the other.
+    /// </summary>
+    public bool ShardedOptimizer { get; init; }
+
     /// <summary>Steps between validations, 0–100,000,000; 0 validates at the end only.</summary>
     public int EvaluateEvery { get; init; } = 100;
 
@@ -218,6 +224,11 @@ public sealed record TrainingRecipe
         Limits.Check("training.checkpoint_every", CheckpointEvery, 0, 100_000_000);
         Limits.Check("training.keep_checkpoints", KeepCheckpoints, 1, 1_000);
         Limits.Check("training.patience", Patience, 0, 1_000);
+        if (ShardedOptimizer && ReductionPrecision != ReductionPrecision.Fp32)
+        {
+            throw new UserErrorException("training.sharded_optimizer is true and training.reduction_precision is bf16: parameters are exchanged where sums lie, and have no room there in bf16.",
+                "Set one of them to its default, false or fp32.");
+        }
     }
 }
 

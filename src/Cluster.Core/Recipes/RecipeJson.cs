@@ -58,13 +58,16 @@ public static class RecipeJson
 
     /// <summary>
     /// The identity of a training stage's state: two recipes that share it give the same state after so many steps. Changes that hold
-    /// from there on have no part in it.
+    /// from there on have no part in it, nor has who keeps which part of that state.
     /// </summary>
     /// <param name="recipe">Resolved.</param>
     /// <param name="stage">One of <see cref="StageNames"/>; every stage after pre-training depends on all changes.</param>
     /// <param name="steps">Steps of the stage applied.</param>
-    public static string HashAt(Recipe recipe, string stage, long steps) => Hash(
-        stage == StageNames.Pretraining ? recipe with { Changes = [.. recipe.Changes.Where(change => change.FromStep < steps)] } : recipe);
+    public static string HashAt(Recipe recipe, string stage, long steps)
+    {
+        recipe = recipe with { Training = recipe.Training with { ShardedOptimizer = false } };
+        return Hash(stage == StageNames.Pretraining ? recipe with { Changes = [.. recipe.Changes.Where(change => change.FromStep < steps)] } : recipe);
+    }
 
     /// <summary>The recipe with fields replaced: <c>training.learning_rate=3e-4</c>, <c>phases.0.fraction=0.02</c>.</summary>
     /// <exception cref="UserErrorException">An assignment has no '=', names no field, or its value does not fit.</exception>

@@ -123,9 +123,12 @@ internal sealed unsafe class FusedGpt<T> : IDisposable
     public T* Cast => _cast;
 
     /// <summary>Rounds all parameters for the products.</summary>
-    public void RoundParameters()
+    public void RoundParameters() => RoundParameters(0, _layout.TotalCount);
+
+    /// <summary>Rounds some parameters for the products.</summary>
+    public void RoundParameters(long start, long count)
     {
-        for (long i = 0; i < _layout.TotalCount; i += 16)
+        for (var i = start; i < start + count; i += 16)
             T.Store(_cast + i, System.Runtime.Intrinsics.Vector512.Load(_parameters + i));
     }
 

@@ -19,6 +19,15 @@ public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, doubl
 /// </summary>
 internal static unsafe class AdamW
 {
+    /// <summary>Where some elements' parameters and moments are, on 64-byte bounds.</summary>
+    public readonly struct Vectors(float* parameters, float* first, float* second)
+    {
+        public readonly float* Parameters = parameters, First = first, Second = second;
+
+        /// <summary>Those from an element on.</summary>
+        public Vectors From(long element) => new(Parameters + element, First + element, Second + element);
+    }
+
     /// <summary>√Σ g², summed over fixed blocks in order.</summary>
     public static double Norm(ReadOnlySpan<float> gradient) => BlockNorm.Of(gradient);
 
@@ -26,13 +35,21 @@ internal static unsafe class AdamW
     /// g = clip · gradient; m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²;
     /// p −= rate · (m̂ / (√v̂ + ε) + decay · p), with m̂ = m / (1−β₁ᵗ), v̂ = v / (1−β₂ᵗ); decay only on the first elements.
     /// </summary>
-    /// <param name="gradientNorm">The gradient's norm, as <see cref="Norm"/> gives it.</param>
+    /// <param name="gradient">Of these elements.</param>
+    /// <param name="from">Where they are read.</param>
+    /// <param name="to">Where they are written; may be the very same.</param>
+    /// <param name="cast">Receives the rounded parameters.</param>
+    /// <param name="decayed">Elements that decay.</param>
+    /// <param name="options">Constants.</param>
+    /// <param name="rate">Learning rate.</param>
+    /// <param name="gradientNorm">The norm of the whole gradient, as <see cref="Norm"/> gives it.</param>
     /// <param name="step">t, counted from 1.</param>
     public static void Apply<T>(
-        ReadOnlySpan<float> gradient, float* parameters, float* first, float* second, T* cast, long decayed,
-        AdamWOptions options, double rate, double gradientNorm, long step)
+        ReadOnlySpan<float> gradient, Vectors from, Vectors to, T* cast, long decayed, AdamWOptions options, double rate, double gradientNorm, long step)
         where T : unmanaged, IElement<T>
     {
+        float* parameters = from.Parameters, first = from.First, second = from.Second;
+        float* newParameters = to.Parameters, newFirst = to.First, newSecond = to.Second;
         var clip = options.ClipNorm > 0 && gradientNorm > options.ClipNorm ? options.ClipNorm / gradientNorm : 1.0;
         Vector512<float> scale = Vector512.Create((float)clip), beta1 = Vector512.Create((float)options.Beta1), beta2 = Vector512.Create((float)options.Beta2);
         Vector512<float> rest1 = Vector512.Create((float)(1 - options.Beta1)), rest2 = Vector512.Create((float)(1 - options.Beta2));
@@ -46,13 +63,13 @@ internal static unsafe class AdamW
                 var g = Vector512.Load(source + i) * scale;
                 var m = Vector512.FusedMultiplyAdd(beta1, Vector512.Load(first + i), rest1 * g);
                 var v = Vector512.FusedMultiplyAdd(beta2, Vector512.Load(second + i), rest2 * (g * g));
-                m.Store(first + i);
-                v.Store(second + i);
+                m.Store(newFirst + i);
+                v.Store(newSecond + i);
                 var p = Vector512.Load(parameters + i);
                 if (i < decayed)
                     p *= keep;
                 p = Vector512.FusedMultiplyAdd(stepSize, m / Vector512.FusedMultiplyAdd(Vector512.Sqrt(v), root, epsilon), p);
-                p.Store(parameters + i);
+                p.Store(newParameters + i);
                 T.Store(cast + i, p);
             }
         }

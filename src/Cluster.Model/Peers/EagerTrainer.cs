@@ -83,8 +83,8 @@ public sealed unsafe class EagerTrainer : IDisposable
     {
         var loss = Gradient(batch);
         var norm = AdamW.Norm(LastGradient);
-        AdamW.Apply(LastGradient, Floats(_flat), _first.Pointer, _second.Pointer, (Fp32*)_cast.Pointer, _layout.DecayedCount,
-            _options.Optimizer, learningRate, norm, step);
+        var all = new AdamW.Vectors(Floats(_flat), _first.Pointer, _second.Pointer);
+        AdamW.Apply(LastGradient, all, all, (Fp32*)_cast.Pointer, _layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
         return loss;
     }
 

@@ -11,7 +11,7 @@ namespace Cluster.Model.Training;
 public static class Fingerprint
 {
     /// <summary>SHA-256 of gradient and parameters after the step, lower-case hex.</summary>
-    /// <param name="engine">In its seed's state; one step on when this returns.</param>
+    /// <param name="engine">In its seed's state; one step on when this returns, without moments.</param>
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
     /// <param name="context">Tokens of a sequence.</param>
     /// <param name="scratch">As long as the engine's vectors; overwritten.</param>
@@ -29,7 +29,16 @@ public static class Fingerprint
         }
 
         engine.Gradient(new MicroBatch(tokens, targets, mask, context), 1.0 / batchTokens, scratch, add: false);
-        engine.Apply(scratch, TrainingEngine.Norm(scratch), 1e-3, 1);
+        // Moments are given back as the step goes along: a replica need not have room for all of them at once.
+        const int room = 1 << 20;
+        var norm = TrainingEngine.Norm(scratch);
+        for (var start = 0; start < scratch.Length; start += room)
+        {
+            var count = Math.Min(room, scratch.Length - start);
+            engine.Apply(start, scratch.Slice(start, count), norm, 1e-3, 1);
+            engine.ReleaseMoments(start, count);
+        }
+
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append(hash, scratch);
         Append(hash, engine.Parameters);

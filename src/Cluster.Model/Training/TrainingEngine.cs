@@ -41,11 +41,15 @@ public sealed record EngineOptions(
 /// <summary>A training engine over flat vectors on the CPU.</summary>
 public sealed unsafe class TrainingEngine : IDisposable
 {
+    /// <summary>Elements previewed at a time; what is thrown away of them stays in cache.</summary>
+    private const int PreviewBlock = 1 << 13;
+
     private readonly EngineOptions _options;
     private readonly IModel _model;
     private readonly NativeVector _parameters, _first, _second;
     private readonly float[] _losses;
     private readonly ulong _seed;
+    private NativeVector? _scratch;
 
     /// <param name="options">Shape, precision, sizes.</param>
     /// <param name="seed">The run's seed; decides the initial parameters.</param>
@@ -61,8 +65,8 @@ public sealed unsafe class TrainingEngine : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Layout.TotalCount, Array.MaxLength);
         Length = (int)Layout.TotalCount;
         _parameters = new NativeVector(Length);
-        _first = new NativeVector(Length);
-        _second = new NativeVector(Length);
+        _first = new NativeVector(Length, whole: false);
+        _second = new NativeVector(Length, whole: false);
         _losses = new float[options.MicroBatchTokens];
         var chunk = LogitChunk.RowsOf(options.MicroBatchTokens, Layout.Shape.Vocabulary);
         _model = options.Precision == Precision.Bf16
@@ -89,14 +93,14 @@ public sealed unsafe class TrainingEngine : IDisposable
     /// <summary>The whole state: parameters, first and second moments, to be read or written from outside between two steps.</summary>
     public IReadOnlyList<Memory<float>> State => [_parameters.Memory, _first.Memory, _second.Memory];
 
+    /// <summary>Bytes of the parameters and of the copy of them that products read.</summary>
+    public long WeightBytes => Length * (sizeof(float) + (_options.Precision == Precision.Bf16 ? (long)sizeof(ushort) : sizeof(float)));
+
     /// <summary>Stopwatch ticks spent in matrix products.</summary>
     public long ProductTicks => _model.ProductTicks;
 
     /// <summary>Bytes of native memory for the activations of a micro-batch and their gradients.</summary>
     public long ActivationBytes => _model.ActivationBytes;
-
-    /// <summary>Bytes of native memory for parameters, their copy that products read, moments and activations; gradients are the caller's.</summary>
-    public long AllocatedBytes => (long)Length * ((State.Count * sizeof(float)) + (_options.Precision == Precision.Bf16 ? sizeof(ushort) : sizeof(float))) + ActivationBytes;
 
     /// <summary>
     /// Writes scale · d(Σ of unmasked token losses)/d(parameters) to the gradient, or adds it, and returns that sum of losses, in nats,
@@ -145,15 +149,68 @@ public sealed unsafe class TrainingEngine : IDisposable
     /// <param name="norm">Its norm before clipping, as <see cref="Norm"/> gives it.</param>
     /// <param name="learningRate">At least 0.</param>
     /// <param name="step">Counted from 1.</param>
-    public void Apply(ReadOnlySpan<float> gradient, double norm, double learningRate, long step) =>
-        _model.Apply(gradient, _parameters.Pointer, _first.Pointer, _second.Pointer, Layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
+    public void Apply(ReadOnlySpan<float> gradient, double norm, double learningRate, long step) => Apply(0, gradient, norm, learningRate, step);
+
+    /// <summary>Clips and applies a part of a reduced gradient. Every element is treated alike, so the bits do not depend on the parts.</summary>
+    /// <param name="start">The part's first element, a multiple of 16.</param>
+    /// <param name="gradient">The part, a multiple of 16 long.</param>
+    /// <param name="norm">Of the whole gradient.</param>
+    /// <param name="learningRate">At least 0.</param>
+    /// <param name="step">Counted from 1.</param>
+    public void Apply(int start, ReadOnlySpan<float> gradient, double norm, double learningRate, long step)
+    {
+        RequirePart(start, gradient.Length);
+        var all = All.From(start);
+        _model.Apply(gradient, all, all, start, Layout.DecayedCount, _options.Optimizer, learningRate, norm, step);
+    }
+
+    /// <summary>
+    /// Computes what <see cref="Apply(int, ReadOnlySpan{float}, double, double, long)"/> would make of a part of the parameters, and changes nothing.
+    /// </summary>
+    /// <param name="start">As there.</param>
+    /// <param name="gradient">As there.</param>
+    /// <param name="norm">As there.</param>
+    /// <param name="learningRate">As there.</param>
+    /// <param name="step">As there.</param>
+    /// <param name="updated">As long as the part.</param>
+    public void Preview(int start, ReadOnlySpan<float> gradient, double norm, double learningRate, long step, Span<float> updated)
+    {
+        RequirePart(start, gradient.Length);
+        _scratch ??= new NativeVector(3 * PreviewBlock);
+        var room = _scratch.Pointer;
+        fixed (float* target = updated)
+        {
+            for (var i = 0; i < gradient.Length; i += PreviewBlock)
+            {
+                var count = Math.Min(PreviewBlock, gradient.Length - i);
+                _model.Preview(gradient.Slice(i, count), All.From(start + i), new AdamW.Vectors(target + i, room, room + PreviewBlock), room + (2 * PreviewBlock),
+                    Layout.DecayedCount - start - i, _options.Optimizer, learningRate, norm, step);
+            }
+        }
+    }
+
+    /// <summary>Takes a part of the parameters that was computed elsewhere.</summary>
+    /// <param name="start">Its first element, a multiple of 16.</param>
+    /// <param name="parameters">The part, a multiple of 16 long.</param>
+    public void Take(int start, ReadOnlySpan<float> parameters)
+    {
+        RequirePart(start, parameters.Length);
+        parameters.CopyTo(Parameters[start..]);
+        _model.RoundParameters(start, parameters.Length);
+    }
+
+    /// <summary>Drops a part of both moments: they read as zeros, and take no memory until they are written to.</summary>
+    public void ReleaseMoments(int start, int count)
+    {
+        _first.Release(start, count);
+        _second.Release(start, count);
+    }
 
     /// <summary>The seed's initial parameters, and no moments.</summary>
     public void Reset()
     {
         ParameterInitialiser.Fill(Parameters, Layout, _seed);
-        FirstMoments.Clear();
-        SecondMoments.Clear();
+        ReleaseMoments(0, Length);
         ParametersChanged();
     }
 
@@ -166,6 +223,14 @@ public sealed unsafe class TrainingEngine : IDisposable
         _model.Dispose();
         // The vectors are freed when nobody can read them any more; not before this.
         GC.KeepAlive(_parameters);
+    }
+
+    private AdamW.Vectors All => new(_parameters.Pointer, _first.Pointer, _second.Pointer);
+
+    private void RequirePart(int start, int length)
+    {
+        if (start % 16 != 0 || length % 16 != 0 || start < 0 || start + length > Length)
+            throw new ArgumentException($"elements {start} to {start + length} of {Length} are no part on bounds of 16", nameof(start));
     }
 
     private static double Sum(float[] losses)
@@ -187,9 +252,14 @@ public sealed unsafe class TrainingEngine : IDisposable
 
         void Logits(MicroBatch batch, float[] logits);
 
-        void Apply(ReadOnlySpan<float> gradient, float* parameters, float* first, float* second, long decayed, AdamWOptions options, double rate, double norm, long step);
+        void Apply(ReadOnlySpan<float> gradient, AdamW.Vectors from, AdamW.Vectors to, int start, long decayed, AdamWOptions options, double rate, double norm, long step);
+
+        void Preview(
+            ReadOnlySpan<float> gradient, AdamW.Vectors from, AdamW.Vectors to, float* cast, long decayed, AdamWOptions options, double rate, double norm, long step);
 
         void RoundParameters();
+
+        void RoundParameters(int start, int count);
     }
 
     private sealed class Model<T>(FusedGpt<T> gpt) : IModel
@@ -204,10 +274,16 @@ public sealed unsafe class TrainingEngine : IDisposable
 
         public void Logits(MicroBatch batch, float[] logits) => gpt.Logits(batch.Tokens, batch.Context, logits);
 
-        public void Apply(ReadOnlySpan<float> gradient, float* parameters, float* first, float* second, long decayed, AdamWOptions options, double rate, double norm, long step) =>
-            AdamW.Apply(gradient, parameters, first, second, gpt.Cast, decayed, options, rate, norm, step);
+        public void Apply(ReadOnlySpan<float> gradient, AdamW.Vectors from, AdamW.Vectors to, int start, long decayed, AdamWOptions options, double rate, double norm, long step) =>
+            AdamW.Apply(gradient, from, to, gpt.Cast + start, decayed - start, options, rate, norm, step);
+
+        public void Preview(
+            ReadOnlySpan<float> gradient, AdamW.Vectors from, AdamW.Vectors to, float* cast, long decayed, AdamWOptions options, double rate, double norm, long step) =>
+            AdamW.Apply(gradient, from, to, (T*)cast, decayed, options, rate, norm, step);
 
         public void RoundParameters() => gpt.RoundParameters();
+
+        public void RoundParameters(int start, int count) => gpt.RoundParameters(start, count);
 
         public void Dispose() => gpt.Dispose();
     }

@@ -61,6 +61,7 @@ internal static class ReportPage
             ["replicas", Count(summary.Replicas)],
             ["time", Duration(summary.Seconds)],
             ["peak memory", Bytes(summary.PeakMemoryBytes)],
+            ["memory of a replica", summary.ReplicaBytes is { } parts ? string.Join(", ", parts.Select(part => $"{part.Key} {Bytes(part.Value)}")) : None],
             ["checkpoints loaded", Count(summary.CheckpointsLoaded)],
         ]);
         page.Paragraph("More in the [model card](model_card.md) and the [data card](data_card.md).");

@@ -80,6 +80,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
     {
         private readonly RunFolder _folder = request.Folder;
         private Recipe _recipe = request.Recipe;
+        private IReadOnlyDictionary<string, long>? _replicaBytes;
         private RunOrigin _origin = new(request.CorpusPath is null ? null : Path.GetFullPath(request.CorpusPath), request.Minutes, 0);
         private StageLog _log = null!;
 
@@ -345,6 +346,12 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
 
             if (status.Reason is { } reason)
                 observer.Warned(reason);
+            if (status.CheckpointsLoaded > 0)
+            {
+                _origin = _origin with { CheckpointsLoaded = _origin.CheckpointsLoaded + status.CheckpointsLoaded };
+                AtomicWrite.AllText(_folder.Origin, RunJson.Document(_origin) + "\n");
+            }
+
             var trained = schedule.TokensUntil(status.Steps);
             var record = new StageRecord(stage, status.Seconds, input, status.Checkpoint!.WeightsSha256, new Dictionary<string, string>(StringComparer.Ordinal)
             {
@@ -353,6 +360,8 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                 ["tokens_per_second"] = Count((long)(trained / Math.Max(1e-9, status.Seconds))),
                 ["validation_loss"] = Number(status.ValidationLoss!.Value, "R"),
             });
+            if (stage == StageNames.Pretraining && status.Memory is { } memory)
+                _replicaBytes = new Dictionary<string, long>(StringComparer.Ordinal) { ["weights"] = memory.Weights, ["moments"] = memory.Moments, ["gradients"] = memory.Gradients };
             _log.Add(record);
             observer.StageFinished(record, skipped: false);
             return new TrainingOutput(record, status.Checkpoint, status.ValidationLoss.Value);
@@ -480,6 +489,7 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                 Replicas = request.Replicas,
                 Seconds = _log.Done.Sum(s => s.Seconds),
                 PeakMemoryBytes = Process.GetCurrentProcess().PeakWorkingSet64,
+                ReplicaBytes = _replicaBytes,
                 CheckpointsLoaded = _origin.CheckpointsLoaded,
                 RecipeSha256 = RecipeJson.Hash(_recipe),
                 Recipe = _recipe,

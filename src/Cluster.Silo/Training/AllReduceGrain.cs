@@ -64,7 +64,7 @@ public sealed partial class AllReduceGrain(
     private StageTimes _times = new();
     private IGrainTimer? _timer;
     private string? _stopped, _lastFailure;
-    private bool _finished, _storeIsOut, _drainRefused;
+    private bool _finished, _storeIsOut, _drainRefused, _momentsLost;
     private long _told, _wokeAt, _heardAt, _startedAt, _committedAt, _begunGeneration;
     private LaneAssignment? _begunLanes;
 
@@ -115,7 +115,7 @@ public sealed partial class AllReduceGrain(
         var recipe = RecipeJson.Parse(job.RecipeJson, "The job's recipe");
         // Whoever still works for an earlier job of this stage has an older term and is left unanswered [11]. Across jobs the run
         // folder decides where the stage is: the job says which step its checkpoint has applied.
-        (_finished, _stopped, _lastFailure, _startedAt) = (false, null, null, Stopwatch.GetTimestamp());
+        (_finished, _stopped, _momentsLost, _lastFailure, _startedAt) = (false, null, false, null, Stopwatch.GetTimestamp());
         _results.Clear();
         _told = 0;
         _awaitedSince.Clear();
@@ -126,7 +126,7 @@ public sealed partial class AllReduceGrain(
         state.State.Job = job;
         Watch();
         await Do(c => c.StartJob(state.State.Record?.ToRecord(), ReplicaHost.IdentityOf(job, recipe), recipe.Training.Lanes, replicas.Count,
-            new CommitRecord(0, job.FirstStep, "", 0), job.LastStep));
+            new CommitRecord(0, job.FirstStep, "", 0), job.LastStep, recipe.Training.ShardedOptimizer));
         await Task.WhenAll(Starts(replicas, job));
     }
 
@@ -181,6 +181,13 @@ public sealed partial class AllReduceGrain(
 
         foreach (var joined in heard.Joined)
             yield return c => c.Receive(joined.ToRecord());
+        foreach (var missing in heard.MomentsMissing)
+        {
+            LogMomentsMissing(missing.Member, missing.Slice, missing.Step);
+            _times = _times.Sign(Now);
+            yield return c => c.Receive(missing.ToRecord());
+        }
+
         foreach (var report in heard.Reports)
             yield return c => c.Receive(report.ToRecord());
         foreach (var ready in heard.Ready.SelectMany(WireMessages.ToRecords))
@@ -268,7 +275,7 @@ public sealed partial class AllReduceGrain(
     private CoordinatorProgress Progress(IReadOnlyList<StepResult> results) => new(
         _coordinator.Committed.Steps, results, _coordinator.Generation, [.. _coordinator.Members.Select(m => m.Id)],
         _coordinator.LostLanes, _finished, _stopped, _coordinator.JoinedReplicas, _coordinator.StalledSteps,
-        MovedLanes: MovedLanes);
+        MovedLanes: MovedLanes, MomentsLost: _momentsLost);
 
     private long MovedLanes => _balance?.MovedLanes ?? 0;
 
@@ -469,6 +476,7 @@ public sealed partial class AllReduceGrain(
                 _finished = true;
                 break;
             case CoordinatorAction.Stop stop:
+                _momentsLost = stop.MomentsLost;
                 _stopped = _lastFailure is null ? stop.Reason : $"{stop.Reason} {_lastFailure}";
                 LogStopped(_stopped);
                 break;
@@ -666,6 +674,9 @@ public sealed partial class AllReduceGrain(
 
     [LoggerMessage(LogLevel.Warning, "{Reporter} lost {Lost} in generation {Generation}: {Reason}")]
     private partial void LogPeerLost(string reporter, string lost, long generation, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "{Member} finds nobody who holds the moments of slice {Slice} after step {Step}")]
+    private partial void LogMomentsMissing(string member, int slice, long step);
 
     [LoggerMessage(LogLevel.Warning, "{Member} has shown no sign for {Seconds} s")]
     private partial void LogStalled(string member, double seconds);

@@ -24,6 +24,7 @@ internal sealed class Outbox
         ReplicaAction.SendJoined send => (send.Joined.Member, send.Joined),
         ReplicaAction.SendCopyFailed send => (send.Failed.Member, send.Failed),
         ReplicaAction.SendPeerLost send => (send.Lost.Reporter, send.Lost),
+        ReplicaAction.SendMomentsMissing send => (send.Missing.Member, send.Missing),
         ReplicaAction.SendPresence send => (send.Presence.Member, send.Presence),
         _ => throw new ArgumentException($"{message} is no message.", nameof(message)),
     });
@@ -37,11 +38,12 @@ internal sealed class Outbox
         var heard = new HeardMessage
         {
             Joins = [.. Of<Join>().Select(WireMessages.ToMessage)],
-            Ready = [.. Of<Ready>().GroupBy(r => (r.Term, r.Generation, r.Step, r.GradientHash, r.GradientNorm)).Select(WireMessages.ToMessage)],
+            Ready = [.. Of<Ready>().GroupBy(r => (r.Term, r.Generation, r.Step, r.GradientHash, r.GradientNorm, r.ParametersHash)).Select(WireMessages.ToMessage)],
             Reports = [.. Of<Report>().Select(WireMessages.ToMessage)],
             Joined = [.. Of<Joined>().Select(WireMessages.ToMessage)],
             CopiesFailed = [.. Of<CopyFailed>().Select(WireMessages.ToMessage)],
             PeersLost = [.. Of<PeerLost>().Select(WireMessages.ToMessage)],
+            MomentsMissing = [.. Of<MomentsMissing>().Select(WireMessages.ToMessage)],
             Present = [.. Of<Presence>().Select(WireMessages.ToMessage)],
             Failed = [.. Of<FailedMessage>()],
         };

@@ -88,6 +88,14 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     }
 
     /// <inheritdoc/>
+    public Task<ReplicaBytes> GetBytesAsync()
+    {
+        var parts = Host.Worker.MemoryBytes.ToDictionary(part => part.Part, part => part.Bytes, StringComparer.Ordinal);
+        return Task.FromResult(new ReplicaBytes(
+            parts.GetValueOrDefault("weights"), parts.GetValueOrDefault("moments"), parts.GetValueOrDefault("gradients"), Environment.WorkingSet));
+    }
+
+    /// <inheritdoc/>
     public Task<bool> IsThereAsync(string member) => Task.FromResult(local.Find(Key)?.Member.Id == member);
 
     /// <inheritdoc/>

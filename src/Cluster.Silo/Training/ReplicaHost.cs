@@ -68,7 +68,9 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         _state = hub.Register(state, job.Secret);
         var newcomer = job.FirstStep < 0;
         var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
-            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe), t.ReductionPrecision);
+            schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe), t.ReductionPrecision,
+            // A silo's replicas are in one process.
+            t.ShardedOptimizer ? static peer => ReplicaKey.Parse(ReplicaKey.OfMember(peer.Id)).Silo : null);
         var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address, silo).ToString());
         var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(AddressOf(peer).Gradients, job.Secret),
             peer => hub.Connect(AddressOf(peer).State, job.Secret));
@@ -89,10 +91,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
             var withMoments = checkpoint.Manifest.Stage == job.Stage;
             CheckpointStore.Load(checkpoint, engine.Layout, engine.Parameters, withMoments ? engine.FirstMoments : [], withMoments ? engine.SecondMoments : []);
             if (!withMoments)
-            {
-                engine.FirstMoments.Clear();
-                engine.SecondMoments.Clear();
-            }
+                engine.ReleaseMoments(0, engine.Length);
 
             engine.ParametersChanged();
         }
@@ -131,8 +130,8 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
     public void Refused(string reason) => Worker.Refused(reason);
 
     /// <summary>A copy of the engine's state after exactly so many steps, good until the next is taken.</summary>
-    public Task<Snapshot> SnapshotAsync(long steps) => Worker.Ask(steps, (engine, applied) => applied == steps
-        ? (_snapshot ??= new Snapshot(engine)).Take(engine)
+    public Task<Snapshot> SnapshotAsync(long steps) => Worker.AskWhole(steps, (engine, applied) => applied == steps
+        ? (_snapshot ??= new Snapshot(engine)).Room
         : throw new InvalidOperationException($"The state has gone on to step {applied}."));
 
     /// <inheritdoc/>
@@ -144,8 +143,12 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         await _state.DisposeAsync();
     }
 
-    /// <summary>A job's identity on the wire: its key with its recipe, so that two runs of one name do not mix.</summary>
-    private static ulong RunOf(TrainingJob job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job.Key + '\n' + job.RecipeJson));
+    /// <summary>
+    /// A job's identity on the wire: its key with its recipe and its secret, so that neither two runs of one name mix nor what a run was before
+    /// it went back to a checkpoint and what it is since.
+    /// </summary>
+    private static ulong RunOf(TrainingJob job) =>
+        XxHash3.HashToUInt64(Encoding.UTF8.GetBytes($"{job.Key}\n{job.RecipeJson}\n{Convert.ToHexString(job.Secret)}"));
 
     /// <summary>What this process would train the job with; the coordinator compares it with its own.</summary>
     internal static RunIdentity IdentityOf(TrainingJob job, Recipe recipe) => new(
@@ -193,13 +196,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
 
         public float[] SecondMoments { get; } = new float[engine.Length];
 
-        public Snapshot Take(TrainingEngine source)
-        {
-            source.Parameters.CopyTo(Parameters);
-            source.FirstMoments.CopyTo(FirstMoments);
-            source.SecondMoments.CopyTo(SecondMoments);
-            return this;
-        }
+        public (Snapshot Snapshot, Memory<float>[] Vectors) Room => (this, [Parameters, FirstMoments, SecondMoments]);
     }
 
     [LoggerMessage(LogLevel.Warning, "Peer {Peer} is lost: {Reason}")]

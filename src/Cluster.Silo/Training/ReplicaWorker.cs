@@ -4,6 +4,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using Cluster.Collectives.Exchange;
+using Cluster.Collectives.Memory;
 using Cluster.Collectives.Protocol;
 using Cluster.Collectives.Reduction;
 using Cluster.Core.Faults;
@@ -32,9 +33,13 @@ public interface ICoordinatorPort
 /// <param name="Context">Tokens of a sequence, for the fingerprint.</param>
 /// <param name="Identity">What the replica is built and configured for; its fingerprint is added.</param>
 /// <param name="Reduction">How tree nodes are stored and sent.</param>
+/// <param name="HostOf">
+/// Where the optimizer is sharded, whatever dies as one with a member: a slice's owner and its buddy are to differ in it. Null where every
+/// replica holds the whole optimizer's state.
+/// </param>
 public sealed record ReplicaStart(
     Func<TrainingEngine> MakeEngine, Action<TrainingEngine>? Load, long Steps, int BatchTokens, int Context, RunIdentity Identity,
-    ReductionPrecision Reduction = ReductionPrecision.Fp32);
+    ReductionPrecision Reduction = ReductionPrecision.Fp32, Func<Member, string>? HostOf = null);
 
 /// <summary>Where a replica's parts are shown, and how those of its peers are reached.</summary>
 /// <param name="Gradients">The own board of the reduction.</param>
@@ -67,10 +72,15 @@ public sealed class ReplicaWorker : IAsyncDisposable
     private ReplicaStepMachine? _machine;
     private NodeStore? _nodes;
     private GradientExchange? _exchange;
+    private SlicePlan? _slices;
+    private IBufferSource? _buffers;
     private Memory<float> _reduced;
+    private IReadOnlyList<(string Part, long Bytes)> _memory = [];
     private Dictionary<string, IPeerLink> _links = new(StringComparer.Ordinal);
     private (long Term, long Generation) _linksOf;
+    private Memory<float> _updated;
     private StateTransfer? _state;
+    private OptimizerShards? _shards;
     private Busy? _busy;
     private double _norm;
     private long _begunAt, _readyAt, _heardAt, _coordinationTicks, _computeTicks, _waitTicks, _dataTicks, _reduceTicks, _optimizerTicks, _stepsApplied;
@@ -151,7 +161,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
         [("in_process", Volatile.Read(ref _bytesInProcess)), ("shared_memory", Volatile.Read(ref _bytesShared)), ("tcp", Volatile.Read(ref _bytesTcp))];
 
     /// <summary>Bytes of the engine's vectors and activations and of gradients, as they were allocated; to be asked for on the compute thread.</summary>
-    internal long AllocatedBytes => _engine!.AllocatedBytes + _nodes!.AllocatedBytes + (long)_reduced.Length * sizeof(float);
+    internal long AllocatedBytes => _engine!.ActivationBytes + MemoryBytes.Sum(part => part.Bytes);
+    /// <summary>
+    /// Bytes of the replica's flat vectors by what they are: weights with their rounded copy, moments that it holds, gradients (lanes' sums,
+    /// the reduced one and, where the optimizer is sharded, its slices of the parameters after the step). Activations are not among them.
+    /// </summary>
+    public IReadOnlyList<(string Part, long Bytes)> MemoryBytes => Volatile.Read(ref _memory);
 
     /// <summary>How long a silence has lasted: since the coordinator's last message.</summary>
     public TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt));
@@ -224,6 +239,29 @@ public sealed class ReplicaWorker : IAsyncDisposable
         return answer.Task;
     }
 
+    /// <summary>
+    /// Copies the whole state between two steps, as <see cref="Ask"/> does. Moments that others hold are read from them: until this replica
+    /// goes on, none of them can have gone further than the step at hand.
+    /// </summary>
+    /// <param name="steps">Steps that must be applied.</param>
+    /// <param name="take">Gives the engine's vectors room: parameters, first and second moments.</param>
+    public Task<T> AskWhole<T>(long steps, Func<TrainingEngine, long, (T Result, Memory<float>[] Room)> take) => Ask(steps, (engine, applied) =>
+    {
+        var (result, room) = take(engine, applied);
+        engine.Parameters.CopyTo(room[0].Span);
+        if (_shards is { } shards)
+        {
+            shards.CollectAsync(applied, room[1], room[2], _limit.Value).GetAwaiter().GetResult();
+        }
+        else
+        {
+            engine.FirstMoments.CopyTo(room[1].Span);
+            engine.SecondMoments.CopyTo(room[2].Span);
+        }
+
+        return result;
+    });
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -240,10 +278,10 @@ public sealed class ReplicaWorker : IAsyncDisposable
         try
         {
             using var engine = _engine = _start.MakeEngine();
-            var slices = SlicePlan.Of(engine.Length, _start.Reduction, _sliceLength);
-            var buffers = _peers.Gradients.CreateBuffers(slices, _tree.Lanes);
+            _slices = SlicePlan.Of(engine.Length, _start.Reduction, _sliceLength);
+            var buffers = _buffers = _peers.Gradients.CreateBuffers(_slices, _tree.Lanes);
             _nodes = new NodeStore(_tree, engine.Length, buffers, _start.Reduction);
-            _exchange = new GradientExchange(_peers.Gradients, slices, _watch is null ? null : phase => _watch.Reached(phase, _nodes.Step));
+            _exchange = new GradientExchange(_peers.Gradients, _slices, _watch is null ? null : phase => _watch.Reached(phase, _nodes.Step));
             _state = new StateTransfer(_peers.State, _run, new SlicePlan(engine.Length, _sliceLength));
             _reduced = buffers.Allocate();
             var fingerprint = Fingerprint.Of(engine, _start.BatchTokens, _start.Context, _nodes.BeginLane(0));
@@ -256,6 +294,11 @@ public sealed class ReplicaWorker : IAsyncDisposable
             _state.Withdraw(_start.Steps);
             _state.Publish(engine);
             _audit.Stands(_start.Steps);
+            if (_start.HostOf is { } hostOf)
+                _shards = new OptimizerShards(engine, _slices, _peers.Gradients, _state, hostOf);
+            if (_start.Steps < 0)
+                _shards?.Forget();
+            Measure(null);
             _machine = new ReplicaStepMachine(Member, _start.Identity with { Fingerprint = fingerprint }, _start.Steps);
             Do(_machine.Start(), 0);
             foreach (var work in _inbox.GetConsumingEnumerable())
@@ -322,7 +365,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
                     _coordinator.Send(send with { Join = send.Join with { StateHash = StateHash() } });
                     break;
                 case ReplicaAction.SendReport send:
-                    _coordinator.Send(send with { Report = send.Report with { StateHash = StateHash() } });
+                    _coordinator.Send(send with { Report = send.Report with { StateHash = StateHash(), Moments = _shards?.Held } });
                     break;
                 case ReplicaAction.SendReady:
                     _watch?.Reached(StepPhase.Ready, _nodes!.Step);
@@ -351,10 +394,14 @@ public sealed class ReplicaWorker : IAsyncDisposable
         _trace?.Phase("optimizer");
         var start = Stopwatch.GetTimestamp();
         _state!.Withdraw(step + 1);
-        _engine!.Apply(_nodes!.Numbers(_reduced.Span), _norm, _source.Plan(step).LearningRate, step + 1);
+        var rate = _source.Plan(step).LearningRate;
+        if (_shards is { } shards)
+            shards.Apply(_reduced.Span, _norm, rate, step + 1);
+        else
+            _engine!.Apply(_nodes!.Numbers(_reduced.Span), _norm, rate, step + 1);
         _audit.Applied(step);
         _watch?.Reached(StepPhase.Apply, step);
-        _state.Publish(_engine);
+        _state.Publish(_engine!);
         _watch?.Applied(step);
         var took = Stopwatch.GetTimestamp() - start;
         _computeTicks += took;
@@ -370,11 +417,12 @@ public sealed class ReplicaWorker : IAsyncDisposable
         try
         {
             _state!.Withdraw(from.Committed.Steps);
+            _shards?.Forget();
             var link = _peers.ToState(from.Donor);
             try
             {
                 link.AnswerLimit = _limit.Value;
-                _state.CopyAsync(link, from.Committed.Steps, _engine!, busy.Token).GetAwaiter().GetResult();
+                _state.CopyAsync(link, from.Committed.Steps, _engine!, withMoments: _shards is null, busy.Token).GetAwaiter().GetResult();
             }
             finally
             {
@@ -396,7 +444,8 @@ public sealed class ReplicaWorker : IAsyncDisposable
         }
     }
 
-    private string StateHash() => $"{GradientHash.Of(_engine!.Parameters)}:{GradientHash.Of(_engine.FirstMoments)}:{GradientHash.Of(_engine.SecondMoments)}";
+    /// <summary>Every member's is the same; moments that only some hold have no part in it, and are compared where they are copied.</summary>
+    private string StateHash() => _shards is not null ? GradientHash.Of(_engine!.Parameters) : $"{GradientHash.Of(_engine!.Parameters)}:{GradientHash.Of(_engine.FirstMoments)}:{GradientHash.Of(_engine.SecondMoments)}";
 
     private void Answer()
     {
@@ -430,6 +479,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
             var place = begin.Members.PlaceOf(Member.Id);
             var range = begin.Assignment[place];
             _nodes.Retain(range);
+            var sharding = _shards?.Begin(begin, place, _peers.ToState);
             _trace?.Phase("data");
             var asked = Stopwatch.GetTimestamp();
             var plan = _source.Plan(begin.Step);
@@ -448,13 +498,23 @@ public sealed class ReplicaWorker : IAsyncDisposable
             _trace?.Phase("reduce");
             var links = Links(begin);
             var reducing = Stopwatch.GetTimestamp();
-            var (hash, norm) = _exchange!.ReduceAsync(key, begin.Assignment, place, links, _nodes, _reduced, busy.Token).GetAwaiter().GetResult();
+            var missing = _shards?.GatherAsync(key, links, _limit.Value, busy.Token).GetAwaiter().GetResult() ?? -1;
+            if (missing >= 0)
+            {
+                Do(_machine!.Misses(begin, missing), 0);
+                return;
+            }
+
+            var update = sharding is null ? null : new ShardedUpdate(sharding, Updated(), (slice, gradient, total, updated) =>
+                _engine!.Preview(_slices!.StartOf(slice), gradient, total, plan.LearningRate, begin.Step + 1, updated));
+            var (hash, norm, parameters) = _exchange!.ReduceAsync(key, begin.Assignment, place, links, _nodes, _reduced, update, busy.Token).GetAwaiter().GetResult();
             _reduceTicks += Stopwatch.GetTimestamp() - reducing;
             CountBytes(links);
+            Measure(sharding is null ? null : (place, sharding.Members));
             _norm = norm;
             double[] losses = [.. Enumerable.Range(range.Start, range.Count).Select(lane => _losses[lane])];
             var laneSeconds = _computed.Lanes == 0 ? 0 : Stopwatch.GetElapsedTime(0, _computed.Ticks).TotalSeconds / _computed.Lanes;
-            Do(_machine!.Reduced(begin, hash, losses, norm, laneSeconds), 0);
+            Do(_machine!.Reduced(begin, hash, losses, norm, laneSeconds, parameters), 0);
         }
         catch (OperationCanceledException)
         {
@@ -469,6 +529,28 @@ public sealed class ReplicaWorker : IAsyncDisposable
             Volatile.Write(ref _busy, null);
             busy.Dispose();
         }
+    }
+
+    /// <summary>Where the own slices' parameters after the step lie until they are current; memory is taken where it is first written to.</summary>
+    private Memory<float> Updated() => _updated.IsEmpty ? _updated = _buffers!.Allocate() : _updated;
+
+    /// <summary>Notes what the replica's vectors take.</summary>
+    private void Measure((int Place, int Members)? sharding)
+    {
+        var length = (long)_engine!.Length;
+        var updated = 0L;
+        if (sharding is { } of)
+        {
+            var (first, count) = _slices!.OwnedBy(of.Place, of.Members);
+            for (var slice = first; slice < first + count; slice++)
+                updated += _slices[slice].Length;
+        }
+
+        _memory =
+        [
+            ("weights", _engine.WeightBytes), ("moments", 2 * sizeof(float) * (_shards?.HeldFloats ?? length)),
+            ("gradients", _nodes!.AllocatedBytes + sizeof(float) * (_reduced.Length + updated)),
+        ];
     }
 
     private void ComputeLane(int lane, StepPlan plan)

@@ -1,6 +1,7 @@
 // A stage's driver. Enters: a job; results of steps and validations. Leaves: halts, validations, checkpoints, metrics, an end.
 // The order of things at a halt: validate, save, perhaps end, go on. Does not know: gradients, lanes' tokens, files' formats.
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Cluster.Contracts.Checkpoints;
 using Cluster.Contracts.Runs;
 using Cluster.Contracts.Shards;
@@ -71,6 +72,14 @@ public sealed record TrainingRunState
     /// <summary>How often an activation has taken charge: one that hung, was replaced and wakes up has a lower one than the other.</summary>
     [Id(12)]
     public long Turn { get; set; }
+
+    /// <summary>Checkpoints that the stage was rolled back to, because no replica had all of a sharded optimizer's state any more.</summary>
+    [Id(13)]
+    public int CheckpointsLoaded { get; set; }
+
+    /// <summary>What the replica with most of it needed at the end.</summary>
+    [Id(14)]
+    public ReplicaBytes? Memory { get; set; }
 }
 
 /// <inheritdoc cref="ITrainingRunGrain"/>
@@ -207,7 +216,7 @@ public sealed partial class TrainingRunGrain(
 
     private TrainingStatus Status(long after) => new(
         _state, _reason, _progress.Steps, state.State.Request is null ? 0 : Seconds, [.. _lines.Skip((int)Math.Min(after, _lines.Count))], _lines.Count,
-        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes, [.. _alerts]);
+        _checkpoint, _validationLoss, _progress.Members.Count, _progress.LostLanes, [.. _alerts], state.State.CheckpointsLoaded, state.State.Memory);
 
     /// <inheritdoc/>
     public async Task<SampleReply?> SampleAsync(SampleRequest request)
@@ -307,7 +316,13 @@ public sealed partial class TrainingRunGrain(
         while (true)
         {
             if (await ToHaltAsync(folder) is { } stopped)
-                return ("failed", stopped);
+            {
+                if (!_progress.MomentsLost || state.State.Cancelled)
+                    return ("failed", stopped);
+                halt = await RollBackAsync(folder, stopped);
+                continue;
+            }
+
             var steps = _progress.Steps;
             if (steps == Job.FirstStep && steps < halt.Steps && state.State.Cancelled)
                 return ("cancelled", "It was cancelled before its first step.");
@@ -325,7 +340,11 @@ public sealed partial class TrainingRunGrain(
             if ((planned && halt.Save) || ends || state.State.Cancelled)
                 await SaveAsync(steps, mustSucceed: ends || state.State.Cancelled);
             if (ends || state.State.Cancelled)
+            {
                 WriteOut(folder);
+                await MeasureAsync();
+            }
+
             if (ends)
                 return ("finished", last ? null : $"Validation has not got better for {_early.Without} validations.");
             if (state.State.Cancelled)
@@ -366,6 +385,52 @@ public sealed partial class TrainingRunGrain(
         var halt = await Call(() => Schedule.GetHaltAsync(Job.FirstStep, Job.LastStep));
         await Call(() => AllReduce.StartAsync(Job with { LastStep = halt.Steps }));
         return halt;
+    }
+
+    /// <summary>
+    /// Begins the stage anew from its newest checkpoint, or where there is none from its beginning: the same steps are computed again, to
+    /// the same bits (determinism.md, rule 16). Nothing else ever undoes a COMMIT.
+    /// </summary>
+    private async Task<HaltMessage> RollBackAsync(RunFolder folder, string reason)
+    {
+        // One that is being written may be the newest.
+        await SavedAsync();
+        await Call(() => Checkpoints.OpenAsync(CheckpointsFolder));
+        var found = await Call(() => Checkpoints.FindLatestAsync());
+        foreach (var warning in found.Warnings)
+            Alert(warning);
+        var s = state.State;
+        if (found.Checkpoint is not { } checkpoint)
+        {
+            if (Job.FirstStep > 0)
+                throw new UserErrorException($"{reason} There is no checkpoint to go back to.", "Start the run again.");
+            checkpoint = new CheckpointInfo(Job.StartFrom ?? "", 0, 0, "", null, 0);
+        }
+        else
+        {
+            s.CheckpointsLoaded++;
+        }
+
+        Alert($"{reason} The run goes back to step {checkpoint.Steps} and computes the same steps again.");
+        // The old job's replicas are not this one's: they have another secret.
+        var job = Job with
+        {
+            FirstStep = checkpoint.Steps,
+            StartFrom = checkpoint.Path.Length > 0 ? checkpoint.Path : null,
+            Secret = RandomNumberGenerator.GetBytes(32),
+        };
+        s.Request = Request with { Job = job };
+        (s.HandledHalt, s.BestValidationLoss, s.ValidationsWithoutImprovement) = (
+            checkpoint.Steps, checkpoint.BestValidationLoss, checkpoint.ValidationsWithoutImprovement);
+        (s.Seconds, _startedAt) = (Seconds, Stopwatch.GetTimestamp());
+        await SaveStateAsync();
+        _early = new EarlyStop(_recipe.Training.Patience, s.BestValidationLoss, s.ValidationsWithoutImprovement);
+        _unwritten.Clear();
+        _recorded = checkpoint.Steps;
+        _tokens = StageSchedule.Of(_recipe, Job.Stage).TokensUntil(checkpoint.Steps);
+        _progress = Nothing(checkpoint.Steps);
+        _throughput.Restart();
+        return await OpenAsync(folder);
     }
 
     private Task HandledAsync(long steps)
@@ -566,6 +631,24 @@ public sealed partial class TrainingRunGrain(
         return outcome.Error;
     }
 
+    /// <summary>Notes what memory replicas take; one that does not answer is not worth waiting for.</summary>
+    private async Task MeasureAsync()
+    {
+        foreach (var member in _progress.Members)
+        {
+            try
+            {
+                var bytes = await Replica(member).GetBytesAsync();
+                if (state.State.Memory is not { } most || bytes.Weights + bytes.Moments + bytes.Gradients > most.Weights + most.Moments + most.Gradients)
+                    state.State.Memory = bytes;
+            }
+            catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException)
+            {
+                LogNoMemory(member, error.Message);
+            }
+        }
+    }
+
     private IReplicaGrain Replica(string member) => GrainFactory.GetGrain<IReplicaGrain>(ReplicaKey.OfMember(member));
 
     private async Task CallAsync(string member, Func<IReplicaGrain, Task> call)
@@ -634,6 +717,9 @@ public sealed partial class TrainingRunGrain(
 
     [LoggerMessage(LogLevel.Error, "Training failed")]
     private partial void LogFailed(Exception error);
+
+    [LoggerMessage(LogLevel.Information, "Replica {Replica} does not say what memory it takes: {Reason}")]
+    private partial void LogNoMemory(string replica, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Replica {Replica} wrote no sample: {Reason}")]
     private partial void LogNoSample(string replica, string reason);

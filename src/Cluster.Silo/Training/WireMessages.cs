@@ -39,7 +39,7 @@ internal static class WireMessages
         var all = readies.ToArray();
         return new ReadyMessage(
             all[0].Term, all[0].Generation, all[0].Step, all[0].GradientHash, all[0].GradientNorm, [.. all.Select(r => r.Member)],
-            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)], [.. all.Select(r => r.LaneSeconds)]);
+            [.. all.SelectMany(r => r.Losses)], [.. all.Select(r => r.Losses.Count)], [.. all.Select(r => r.LaneSeconds)], all[0].ParametersHash);
     }
 
     public static IEnumerable<Ready> ToRecords(this ReadyMessage ready)
@@ -50,7 +50,7 @@ internal static class WireMessages
             var losses = new ArraySegment<double>(ready.Losses, lane, ready.LaneCounts[i]);
             lane += ready.LaneCounts[i];
             yield return new Ready(
-                ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm, ready.LaneSeconds[i]);
+                ready.Members[i], ready.Term, ready.Generation, ready.Step, ready.GradientHash, losses, ready.GradientNorm, ready.LaneSeconds[i], ready.ParametersHash);
         }
     }
 
@@ -75,10 +75,12 @@ internal static class WireMessages
     public static Query ToRecord(this QueryMessage query) => new(query.Term, query.Generation, query.Committed.ToRecord());
 
     public static ReportMessage ToMessage(this Report report) => new(report.Member.ToMessage(), report.Term, report.Generation, report.Applied,
-        report.Last?.ToMessage(), report.Held.Start, report.Held.Count, report.StateHash);
+        report.Last?.ToMessage(), report.Held.Start, report.Held.Count, report.StateHash,
+        report.Moments is { } moments ? [.. moments.Ranges.SelectMany(range => (int[])[range.First, range.Count])] : null, report.Moments?.Slices ?? 0);
 
     public static Report ToRecord(this ReportMessage report) => new(report.Member.ToRecord(), report.Term, report.Generation, report.Applied,
-        report.Last?.ToRecord(), new LaneRange(report.FirstHeld, report.Held), report.StateHash);
+        report.Last?.ToRecord(), new LaneRange(report.FirstHeld, report.Held), report.StateHash,
+        report.Moments is { } moments ? new HeldMoments(report.Slices, [.. moments.Chunk(2).Select(range => (range[0], range[1]))]) : null);
 
     public static CopyStateMessage ToMessage(this CopyState copy) =>
         new(copy.Term, copy.Generation, copy.Donor.ToMessage(), copy.Committed.ToMessage(), copy.StateHash);
@@ -98,6 +100,10 @@ internal static class WireMessages
 
     public static PeerLost ToRecord(this PeerLostMessage lost) => new(lost.Reporter, lost.Lost, lost.Term, lost.Generation, lost.Reason);
 
+    public static MomentsMissingMessage ToMessage(this MomentsMissing missing) => new(missing.Member, missing.Term, missing.Generation, missing.Step, missing.Slice);
+
+    public static MomentsMissing ToRecord(this MomentsMissingMessage missing) => new(missing.Member, missing.Term, missing.Generation, missing.Step, missing.Slice);
+
     public static PresenceMessage ToMessage(this Presence presence) => new(presence.Member, presence.Term, presence.Generation);
 
     public static Presence ToRecord(this PresenceMessage presence) => new(presence.Member, presence.Term, presence.Generation);
@@ -112,11 +118,11 @@ internal static class WireMessages
     /// <param name="members">Its members.</param>
     public static CoordinatorRecordMessage ToMessage(this CoordinatorRecord record, IReadOnlyList<MemberMessage> members) => new(
         record.Identity.ToMessage(), record.Term, record.Revision, record.Generation, record.Lanes, record.Expected, members,
-        record.Committed.ToMessage(), record.LastStep, record.LostLanes, record.Stopped);
+        record.Committed.ToMessage(), record.LastStep, record.LostLanes, record.Stopped, record.Sharded, record.MomentsLost);
 
     public static CoordinatorRecord ToRecord(this CoordinatorRecordMessage record) => new(record.Identity.ToRecord(), record.Term, record.Revision,
         record.Generation, record.Lanes, record.Expected, [.. record.Members.Select(ToRecord)], record.Committed.ToRecord(), record.LastStep,
-        record.LostLanes, record.Stopped);
+        record.LostLanes, record.Stopped, record.Sharded, record.MomentsLost);
 
     public static BatchMessage ToMessage(this MicroBatch batch) => new(batch.Tokens, batch.Targets, batch.Mask, batch.Context);
 

@@ -468,8 +468,78 @@ public class StepCoordinatorTests
         Assert.Equal([1, 1, 1, 1, 0], begin.Assignment.Ranges.Select(r => r.Count));
     }
 
-    private static IReadOnlyList<CoordinatorAction> Start(StepCoordinator coordinator, int starters, int lanes = 4) =>
-        coordinator.StartJob(null, s_identity with { Fingerprint = "" }, lanes, starters, s_start, 20);
+    [Theory]
+    [InlineData("0-1 1-1", null)]
+    [InlineData("0-1 0-1", "nobody who lives holds the moments of 1 of 2 slices")]
+    public void MomentsMissing_EveryoneIsAskedAndTheRunEndsOnlyIfNobodyHoldsThem(string held, string? stopped)
+    {
+        var (coordinator, begin) = Begun(sharded: true, "a", "b", "c");
+        var again = Assert.IsType<CoordinatorAction.SendBegin>(coordinator.Lose("c", "killed").Single()).Begin;
+        var missing = new MomentsMissing("a", again.Term, again.Generation, again.Step, 1);
+        Assert.DoesNotContain(coordinator.Receive(missing with { Generation = begin.Generation }), a => a is CoordinatorAction.SendQuery);
+        var query = Assert.IsType<CoordinatorAction.SendQuery>(coordinator.Receive(missing).Single());
+        Assert.Equal(["a", "b"], query.To.Select(m => m.Id).Order());
+        HeldMoments[] moments = [.. held.Split(' ').Select(range => range.Split('-')).Select(r => new HeldMoments(2, [(int.Parse(r[0]), int.Parse(r[1]))]))];
+        coordinator.Receive(Report("a", query.Query, 0, new LaneRange(0, 2)) with { Moments = moments[0] });
+        var actions = coordinator.Receive(Report("b", query.Query, 0, new LaneRange(2, 1)) with { Moments = moments[1] });
+
+        if (stopped is null)
+        {
+            var next = Assert.IsType<CoordinatorAction.SendBegin>(actions.Single()).Begin;
+            Assert.Equal(2, next.Members.Count);
+            return;
+        }
+
+        var record = Assert.IsType<CoordinatorAction.Store>(actions.Single()).Record;
+        Assert.True(record.MomentsLost);
+        var stop = Assert.IsType<CoordinatorAction.Stop>(coordinator.Stored().Single());
+        Assert.Contains(stopped, stop.Reason, StringComparison.Ordinal);
+        Assert.True(stop.MomentsLost);
+        // Who takes over after that knows it too.
+        Assert.Equal(stop, new StepCoordinator(9).TakeOver(record).Single());
+    }
+
+    [Fact]
+    public void MomentsMissing_OneWhoWasEvictedMayHoldThem_IsWaitedFor()
+    {
+        var (coordinator, begin) = Begun(sharded: true, "a", "b", "c");
+        var again = coordinator.Receive(new PeerLost("a", "c", begin.Term, begin.Generation, "reset")).OfType<CoordinatorAction.SendBegin>().Single().Begin;
+        var query = Assert.IsType<CoordinatorAction.SendQuery>(coordinator.Receive(new MomentsMissing("b", again.Term, again.Generation, 0, 0)).Single());
+        Assert.Equal(["a", "b", "c"], query.To.Select(m => m.Id).Order());
+        coordinator.Receive(Report("a", query.Query, 0, default) with { Moments = new HeldMoments(2, [(1, 1)]) });
+        coordinator.Receive(Report("b", query.Query, 0, default) with { Moments = new HeldMoments(2, [(1, 1)]) });
+        // It shows no sign: it is probed and asked again, for only its death would prove that the moments are lost.
+        var asked = coordinator.Stalled("c");
+        Assert.Contains(asked, a => a is CoordinatorAction.Probe);
+        Assert.DoesNotContain(asked, a => a is CoordinatorAction.Store or CoordinatorAction.Stop);
+        query = asked.OfType<CoordinatorAction.SendQuery>().Single();
+        Assert.Contains("c", query.To.Select(m => m.Id));
+        coordinator.Receive(Report("a", query.Query, 0, default) with { Moments = new HeldMoments(2, [(1, 1)]) });
+        coordinator.Receive(Report("b", query.Query, 0, default) with { Moments = new HeldMoments(2, [(1, 1)]) });
+        var actions = coordinator.Receive(Report("c", query.Query, 0, default) with { Moments = new HeldMoments(2, [(0, 1)]) });
+        Assert.Equal(3, Assert.IsType<CoordinatorAction.SendBegin>(actions.Single()).Begin.Members.Count);
+    }
+
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 2)]
+    public void Drain_TwoAtOnce_ShardedLeaveOneByOne(bool sharded, int boundaries)
+    {
+        var (coordinator, begin) = Begun(sharded, "a", "b", "c", "d");
+        coordinator.Drain("b");
+        coordinator.Drain("c");
+        for (var step = 1; step <= boundaries; step++)
+        {
+            var before = begin.Members.Count;
+            begin = Step(coordinator, begin);
+            Assert.Equal(sharded ? before - 1 : 2, begin.Members.Count);
+        }
+
+        Assert.Equal(["a", "d"], begin.Members.Select(m => m.Id));
+    }
+
+    private static IReadOnlyList<CoordinatorAction> Start(StepCoordinator coordinator, int starters, int lanes = 4, bool sharded = false) =>
+        coordinator.StartJob(null, s_identity with { Fingerprint = "" }, lanes, starters, s_start, 20, sharded);
 
     private static Join Join(string id) => new(new Member(id, $"{id}:1"), 0, "s0", s_identity);
 
@@ -492,10 +562,14 @@ public class StepCoordinatorTests
 
     private static (StepCoordinator Coordinator, BeginStep Begin) Begun(params string[] members) => Begun(4, null, members);
 
-    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(int lanes, LaneBalance? balance, params string[] members)
+    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(bool sharded, params string[] members) => Begun(4, null, sharded, members);
+
+    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(int lanes, LaneBalance? balance, params string[] members) => Begun(lanes, balance, false, members);
+
+    private static (StepCoordinator Coordinator, BeginStep Begin) Begun(int lanes, LaneBalance? balance, bool sharded, params string[] members)
     {
         var coordinator = new StepCoordinator(7, balance);
-        Start(coordinator, members.Length, lanes);
+        Start(coordinator, members.Length, lanes, sharded);
         coordinator.Stored();
         foreach (var member in members)
             coordinator.Receive(Join(member));

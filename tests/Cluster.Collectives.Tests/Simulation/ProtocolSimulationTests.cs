@@ -27,12 +27,34 @@ public class ProtocolSimulationTests
     }
 
     [Fact]
-    public void Run_NoFaults_ReachesTheLastStepAndLosesNothing()
+    public void Run_TenThousandSchedulesWithShardedOptimizer_KeepsEveryInvariant()
+    {
+        var options = new SimulationOptions { ShardOptimizer = true };
+        long steps = 0, done = 0, joined = 0, rollbacks = 0, doneAfter = 0;
+        for (ulong seed = 0; seed < 10_000; seed++)
+        {
+            var result = ProtocolSimulation.Run(seed, options);
+            if (result.Violation is not null)
+                Assert.Fail(Words(ProtocolSimulation.Shrink(seed, options)));
+            steps += result.Steps;
+            done += result.Done ? 1 : 0;
+            joined += result.Joined;
+            rollbacks += result.Rollbacks;
+            doneAfter += result is { Rollbacks: > 0, Done: true } ? 1 : 0;
+        }
+
+        Assert.All([steps - 50_000, done - 7_000, joined - 5_000, rollbacks - 100, doneAfter - 50], x => Assert.True(x > 0));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Run_NoFaults_ReachesTheLastStepAndLosesNothing(bool sharded)
     {
         for (ulong seed = 0; seed < 500; seed++)
         {
-            var result = ProtocolSimulation.Run(seed, new SimulationOptions { Faults = false });
-            Assert.Equal((null, null, true, 0L), (result.Violation, result.Stopped, result.Done, result.LanesLost));
+            var result = ProtocolSimulation.Run(seed, new SimulationOptions { Faults = false, ShardOptimizer = sharded });
+            Assert.Equal((null, null, true, 0L, 0), (result.Violation, result.Stopped, result.Done, result.LanesLost, result.Rollbacks));
         }
     }
 
@@ -79,11 +101,15 @@ public class ProtocolSimulationTests
     [InlineData(PlantedBug.NeverRemind, "no progress", 500)]
     [InlineData(PlantedBug.DivideTwice, "is computed by", 500)]
     [InlineData(PlantedBug.TimeOfAllLanes, "the lanes return to", 2_000)]
+    [InlineData(PlantedBug.ReadyWithoutMoments, "replicas have the moments of slice", 500)]
+    [InlineData(PlantedBug.KeepOldMoments, "moments of another step|unequal bits", 1_000)]
+    [InlineData(PlantedBug.HideMoments, "rolled back", 1_000)]
     internal void Run_PlantedBug_IsFound(PlantedBug bug, string complaint, int seeds)
     {
+        var options = new SimulationOptions { Bug = bug, ShardOptimizer = bug is PlantedBug.ReadyWithoutMoments or PlantedBug.KeepOldMoments or PlantedBug.HideMoments };
         for (ulong seed = 0; seed < (ulong)seeds; seed++)
         {
-            if (ProtocolSimulation.Run(seed, new SimulationOptions { Bug = bug }).Violation is { } violation
+            if (ProtocolSimulation.Run(seed, options).Violation is { } violation
                 && System.Text.RegularExpressions.Regex.IsMatch(violation, complaint))
             {
                 return;

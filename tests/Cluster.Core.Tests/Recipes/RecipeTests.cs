@@ -54,6 +54,13 @@ public class RecipeTests
         Assert.Equal("7", recipe.Name);
     }
 
+    [Fact]
+    public void Validate_OptimizerShardedAndReductionInBf16_NamesBothAndWhatToDo()
+    {
+        var error = Assert.Throws<UserErrorException>(() => RecipeJson.With(new Recipe(), ["training.sharded_optimizer=true", "training.reduction_precision=bf16"]).Resolved(80, 0, Precision.Fp32));
+        Assert.Contains("training.sharded_optimizer is true and training.reduction_precision is bf16", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("training.lerning_rate=1", "lerning_rate")]
     [InlineData("training", "no assignment")]

@@ -71,6 +71,80 @@ public class ReplicaWorkerTests
         Assert.InRange(run.AllocatedBytes, planned * 0.98, planned * 1.02);
     }
 
+    [Theory]
+    [InlineData(4, Precision.Bf16, false)]
+    [InlineData(6, Precision.Fp32, false)]
+    [InlineData(8, Precision.Bf16, true)]
+    public async Task Train_OptimizerSharded_SameBitsAsReplicatedAndLessMemory(int lanes, Precision precision, bool sockets)
+    {
+        var replicated = await new Run(lanes, 1, precision).Train();
+        foreach (var replicas in new[] { 1, 2, 3, 5 })
+        {
+            var run = new Run(lanes, replicas, precision) { Sharded = true, Sockets = sockets };
+            var sharded = await run.Train();
+
+            Assert.Equal(replicated, sharded);
+            // The owner's part and its buddy's, which makes two copies in all.
+            var moments = run.Workers.Select(MomentsOf).ToArray();
+            Assert.Equal((replicas == 1 ? 1 : 2) * MomentBytes(run), moments.Sum());
+            Assert.All(moments, held => Assert.InRange(held, 0, MomentBytes(run) * (replicas <= 2 ? 1 : 2.0 / replicas) + 2 * 2 * 4 * 4_096));
+        }
+    }
+
+    [Fact]
+    public async Task Train_ShardedPreviewOfAnotherStep_Stops()
+    {
+        var run = new Run(6, 3, Precision.Fp32) { Sharded = true, OtherMomentsAt = "r1" };
+        var stopped = await Assert.ThrowsAsync<InvalidOperationException>(run.Train);
+        Assert.Contains("equal inputs gave unequal bits", stopped.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Train_ShardedReplicaKilledOverSockets_SameWeights(int victim)
+    {
+        var alone = await new Run(8, 1, Precision.Bf16).Train();
+        foreach (var replicas in new[] { 3, 5 })
+        {
+            var run = new Run(8, replicas, Precision.Bf16) { Sharded = true, Sockets = true, Victim = victim, KillAtStep = 2 };
+            var survived = await run.Train();
+            Assert.Equal(alone.Weights, survived.Weights);
+            Assert.Equal(alone.Losses, survived.Losses);
+            Assert.True(run.LostLanes > 0, "nothing was lost: the kill came too late to test anything");
+        }
+    }
+
+    [Fact]
+    public async Task Train_ShardedNewcomer_CopiesParametersAndItsMomentsOnly()
+    {
+        var alone = await new Run(6, 2, Precision.Fp32).Train();
+        var run = new Run(6, 3, Precision.Fp32) { Sharded = true, JoinAtStep = 2 };
+        var joined = await run.Train();
+
+        Assert.Equal((1, 1), (run.Joined, run.Stalled));
+        Assert.Equal((alone.Weights, alone.Losses), (joined.Weights, joined.Losses));
+        Assert.InRange(MomentsOf(run.Workers.Last()), 1, MomentBytes(run) / 2 + 2 * 2 * 4 * 4_096);
+    }
+
+    [Fact]
+    public async Task Train_OwnerAndBuddyKilledAtOnce_StopsAndSaysWhatIsLost()
+    {
+        // Of three replicas any two are some slice's owner and buddy; of five these two are not.
+        var run = new Run(8, 3, Precision.Fp32) { Sharded = true, Sockets = true, Victim = 1, AlsoKilled = 2, KillAtStep = 2 };
+        var stopped = await Assert.ThrowsAsync<InvalidOperationException>(run.Train);
+        Assert.Contains("nobody who lives holds the moments", stopped.Message, StringComparison.Ordinal);
+        Assert.True(run.MomentsLost);
+        var alone = await new Run(8, 1, Precision.Fp32).Train();
+        var others = await new Run(8, 5, Precision.Fp32) { Sharded = true, Sockets = true, Victim = 1, AlsoKilled = 3, KillAtStep = 2 }.Train();
+        Assert.Equal((alone.Weights, alone.Losses), (others.Weights, others.Losses));
+    }
+
+    private static long MomentsOf(ReplicaWorker worker) => worker.MemoryBytes.Single(part => part.Part == "moments").Bytes;
+
+    private static long MomentBytes(Run run) => 2 * sizeof(float) * (long)run.Length;
+
     [Fact]
     public async Task Train_OneSampleSwapped_OtherWeights()
     {
@@ -186,10 +260,18 @@ public class ReplicaWorkerTests
 
         /// <summary>Of the first replica, at the end.</summary>
         public long AllocatedBytes { get; private set; }
+        public bool Sharded { get; init; }
+
+        /// <summary>A replica whose moments are written to before the second step.</summary>
+        public string? OtherMomentsAt { get; init; }
 
         public int Victim { get; init; } = -1;
 
+        public int AlsoKilled { get; init; } = -1;
+
         public long KillAtStep { get; init; } = -1;
+
+        public bool MomentsLost { get; private set; }
 
         public long JoinAtStep { get; init; } = -1;
 
@@ -230,8 +312,14 @@ public class ReplicaWorkerTests
             var states = new List<(string Hash, long Applied)>();
             foreach (var (id, worker) in _workers)
             {
-                if (!_dead.Contains(id))
-                    states.Add(await worker.Ask(Steps, (engine, applied) => (GradientHash.Of(engine.Parameters) + GradientHash.Of(engine.SecondMoments), applied)));
+                if (_dead.Contains(id))
+                    continue;
+                Length = await worker.Ask(0, (engine, _) => engine.Length);
+                var state = new float[3][];
+                for (var i = 0; i < state.Length; i++)
+                    state[i] = new float[Length];
+                var applied = await worker.AskWhole(Steps, (_, steps) => (steps, state.Select(vector => vector.AsMemory()).ToArray()));
+                states.Add((GradientHash.Of(state[0]) + GradientHash.Of(state[1]) + GradientHash.Of(state[2]), applied));
             }
 
             (Length, AllocatedBytes) = await _workers["r0"].Ask(0, (engine, _) => (engine.Length, _workers["r0"].AllocatedBytes));
@@ -277,6 +365,9 @@ public class ReplicaWorkerTests
                 case ReplicaAction.SendReady send:
                     Ready(send.Ready);
                     break;
+                case ReplicaAction.SendMomentsMissing send:
+                    Tell(c => c.Receive(send.Missing));
+                    break;
                 case ReplicaAction.SendPeerLost send:
                     PeerLost(send.Lost);
                     break;
@@ -294,17 +385,26 @@ public class ReplicaWorkerTests
                 }
             }
 
+            if (ready.Member == OtherMomentsAt && ready.Step == 0)
+                _ = _workers[ready.Member].Ask(1, (engine, _) => Spoil(engine));
             if (ready.Member == $"r{Victim}" && ready.Step == KillAtStep)
             {
                 // Dead after its READY was due but before it was sent; peers wait for its slices at the next attempt.
+                string[] killed = AlsoKilled < 0 ? [ready.Member] : [ready.Member, $"r{AlsoKilled}"];
                 lock (_gate)
-                    _dead.Add(ready.Member);
+                    _dead.UnionWith(killed);
                 _ = Task.Run(async () =>
                 {
-                    await _servers[ready.Member].DisposeAsync();
-                    Tell(c => c.Lose(ready.Member, "killed by the test"));
+                    foreach (var id in killed)
+                        await _servers[id].DisposeAsync();
+                    Tell(c => c.Lose(killed, "killed by the test"));
                 });
-                return;
+            }
+
+            lock (_gate)
+            {
+                if (_dead.Contains(ready.Member))
+                    return;
             }
 
             if (LaneSeconds is not null)
@@ -314,6 +414,13 @@ public class ReplicaWorkerTests
                 Heard?.Invoke(ready);
                 return c.Receive(ready);
             });
+        }
+
+        private static bool Spoil(TrainingEngine engine)
+        {
+            foreach (ref var moment in engine.SecondMoments)
+                moment *= 2;
+            return true;
         }
 
         private void PeerLost(PeerLost lost)
@@ -336,7 +443,7 @@ public class ReplicaWorkerTests
                 _servers[id] = new TcpExchangeServer(gradients, new IPEndPoint(IPAddress.Loopback, 0), s_secret);
             _workers[id] = new ReplicaWorker(new Member(id, Sockets ? _servers[id].EndPoint.ToString() : id), 1, lanes, 1 << 12,
                 new ReplicaStart(() => new TrainingEngine(new EngineOptions(s_shape, precision, BatchTokens, new AdamWOptions(), Checkpointing: Checkpointing), 7), null,
-                    steps, BatchTokens, 16, new RunIdentity("1"), Reduction),
+                    steps, BatchTokens, 16, new RunIdentity("1"), Reduction, Sharded ? member => member.Id : null),
                 this, this, new ReplicaExchange(gradients, state, Connect, member => new InProcessLink(_boards[member.Id].State)));
         }
 
@@ -376,6 +483,7 @@ public class ReplicaWorkerTests
                             _workers[send.To.Id].Post(send.Copy);
                             break;
                         case CoordinatorAction.Stop stop:
+                            MomentsLost = stop.MomentsLost;
                             _finished.TrySetException(new InvalidOperationException(stop.Reason));
                             break;
                         case CoordinatorAction.Finished:
