@@ -1,4 +1,5 @@
 using Cluster.Core.Errors;
+using Cluster.Core.Models;
 using Cluster.Core.Recipes;
 
 namespace Cluster.Core.Tests.Recipes;
