@@ -36,6 +36,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
     private readonly TrainingSilos _silos;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<string, ReplicaAddress> _addresses = new(StringComparer.Ordinal);
+    private readonly bool _sharesOptimizer;
     private Snapshot? _snapshot;
 
     /// <param name="key">The replica's grain key.</param>
@@ -66,11 +67,12 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         ExchangeBoard gradients = new(run, shared: true), state = new(StateTransfer.RunOf(run));
         _gradients = hub.Register(gradients, job.Secret);
         _state = hub.Register(state, job.Secret);
+        _sharesOptimizer = t.ShardedOptimizer;
         var newcomer = job.FirstStep < 0;
         var start = new ReplicaStart(() => new TrainingEngine(options, recipe.Seed), newcomer || job.StartFrom is null ? null : Load, job.FirstStep,
             schedule.MicroBatchTokens, schedule[0].Context, IdentityOf(job, recipe), t.ReductionPrecision,
             // A silo's replicas are in one process.
-            t.ShardedOptimizer ? static peer => ReplicaKey.Parse(ReplicaKey.OfMember(peer.Id)).Silo : null);
+            _sharesOptimizer ? static peer => ReplicaKey.Parse(ReplicaKey.OfMember(peer.Id)).Silo : null);
         var member = new Member(ReplicaKey.MemberId(key, (uint)Random.Shared.NextInt64(1L << 32)), new ReplicaAddress(_gradients.Address, _state.Address, silo).ToString());
         var peers = new ReplicaExchange(gradients, state, peer => hub.Connect(AddressOf(peer).Gradients, job.Secret),
             peer => hub.Connect(AddressOf(peer).State, job.Secret));
@@ -129,10 +131,16 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
     /// <inheritdoc/>
     public void Refused(string reason) => Worker.Refused(reason);
 
-    /// <summary>A copy of the engine's state after exactly so many steps, good until the next is taken.</summary>
-    public Task<Snapshot> SnapshotAsync(long steps) => Worker.AskWhole(steps, (engine, applied) => applied == steps
-        ? (_snapshot ??= new Snapshot(engine)).Room
-        : throw new InvalidOperationException($"The state has gone on to step {applied}."));
+    /// <summary>A copy of the whole state after exactly so many steps, good until the next is taken.</summary>
+    public Task<Snapshot> SnapshotAsync(long steps) => Worker.AskWhole(steps, (engine, applied) =>
+    {
+        if (applied != steps)
+            throw new InvalidOperationException($"The state has gone on to step {applied}.");
+        var snapshot = _snapshot ?? new Snapshot(engine);
+        // Who shares the optimizer's state has no room for all of it between two checkpoints.
+        _snapshot = _sharesOptimizer ? null : snapshot;
+        return snapshot.Room;
+    });
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -185,7 +193,7 @@ internal sealed partial class ReplicaHost : ILocalReplica, ICoordinatorPort
         _line.Failed(member, error);
     }
 
-    /// <summary>A copy of an engine's state, made once and filled again for every checkpoint.</summary>
+    /// <summary>Room for a copy of an engine's state.</summary>
     internal sealed class Snapshot(TrainingEngine engine)
     {
         public ParameterLayout Layout { get; } = engine.Layout;
