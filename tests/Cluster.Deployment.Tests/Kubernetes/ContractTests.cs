@@ -31,6 +31,7 @@ public partial class ContractTests
         ["Api"] = "",
         ["Inference"] = "",
         ["Tracing"] = "",
+        ["Training"] = "",
         ["StorePatience"] = "",
     };
 
