@@ -94,7 +94,7 @@ public sealed partial class TrainingRunGrain(
     /// <summary>Alerts that are kept for those who watch; the log has them all.</summary>
     private const int MostAlerts = 100;
 
-    private static readonly TimeSpan s_storePause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_storePause = TimeSpan.FromSeconds(1), s_takeOver = TimeSpan.FromMilliseconds(100);
     private readonly List<string> _lines = [], _unwritten = [], _alerts = [];
     private readonly Throughput _throughput = new();
     private readonly LongPoll _changed = new(), _wish = new(), _evaluated = new();
@@ -567,15 +567,31 @@ public sealed partial class TrainingRunGrain(
                     await Call(() => AllReduce.FailedAsync(member, failure ?? "Its silo has it no more."));
             }
 
-            _progress = await Call(() => AllReduce.GetProgressAsync());
-            if (_progress.Stopped is not null || _progress.Members.Count == 0)
-                throw new InvalidOperationException(_progress.Stopped ?? "Every replica is lost.");
+            _progress = await PeopledAsync();
         }
 
         _validation = null;
         _validationLoss = validation.Mean;
         _throughput.Restart();
         Publish(folder, [new MetricPoint { Stage = Job.Stage, Step = steps, Seconds = Math.Round(Seconds, 3), Tokens = _tokens, ValidationLoss = _validationLoss }]);
+    }
+
+    /// <summary>
+    /// Where the coordinator stands, with somebody in it: one that takes over knows nobody until the replicas have answered it, and says itself
+    /// when all of them are lost.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">It has stopped.</exception>
+    private async Task<CoordinatorProgress> PeopledAsync()
+    {
+        while (true)
+        {
+            var progress = await Call(() => AllReduce.GetProgressAsync());
+            if (progress.Stopped is { } reason)
+                throw new InvalidOperationException(reason);
+            if (progress.Members.Count > 0)
+                return progress;
+            await Task.Delay(s_takeOver);
+        }
     }
 
     /// <summary>Starts saving, once the last checkpoint is on disk; with <paramref name="mustSucceed"/> waits and insists.</summary>
@@ -586,6 +602,8 @@ public sealed partial class TrainingRunGrain(
             await SavedAsync();
             if (_checkpoint?.Steps == steps)
                 return;
+            if (_progress.Members.Count == 0)
+                _progress = await PeopledAsync();
             var request = new CheckpointRequest(CheckpointsFolder, steps, _tokens, Seconds, _early.Best, _early.Without);
             await Call(() => Checkpoints.SaveAsync(_progress.Members[0], request));
             if (!mustSucceed)
@@ -599,7 +617,7 @@ public sealed partial class TrainingRunGrain(
             if (attempt == MaxSaves)
                 throw new UserErrorException($"The checkpoint of step {steps} is not written: {error}", "Mend that and run the same command again; it goes on from the last one.");
             // The one that wrote may be lost; another holds the same state.
-            _progress = await Call(() => AllReduce.GetProgressAsync());
+            _progress = await PeopledAsync();
         }
     }
 
