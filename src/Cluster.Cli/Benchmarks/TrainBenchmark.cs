@@ -107,6 +107,7 @@ internal static class TrainBenchmark
             await ReachAsync(warmUp + steps);
             var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             var after = await StatesAsync(warmUp + steps);
+            var bytes = await Task.WhenAll(keys.Select(k => cluster.Grains.GetGrain<IReplicaGrain>(k).GetBytesAsync()));
             var memoryEnd = Environment.WorkingSet;
             var used = cluster.Processes.Select(process => process.Read()).ToArray();
             while ((await checkpoints.WaitAsync()).Pending)
@@ -122,7 +123,7 @@ internal static class TrainBenchmark
                 new MemoryOptions(t.Precision, t.ShardedOptimizer, t.ActivationCheckpointing, t.ReductionPrecision));
             return new TrainBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), replicas, threads, processes, steps, perStep, Math.Round(rate, 1), Math.Round(seconds / steps * 1000, 2),
                 Math.Round(peak / 1e9, 1), Math.Round(rate * ModelFlops.TrainingPerToken(recipe.Model, recipe.Model.Context) / peak, 4), Math.Round(coordination, 5), Math.Round(compute, 4), Math.Round(waiting, 5), memory, memoryEnd,
-                after.Max(state => state.AllocatedBytes), (long)planned.Total, used.Max(process => process.Peak), Math.Round((used.Sum(process => process.Busy) - busy) / steps, 1),
+                bytes.Max(replica => replica.Total), (long)planned.Total, used.Max(process => process.Peak), Math.Round((used.Sum(process => process.Busy) - busy) / steps, 1),
                 after.Zip(before, (a, b) => a.BytesRead - b.BytesRead).Sum() / steps);
 
             async Task ReachAsync(long step)

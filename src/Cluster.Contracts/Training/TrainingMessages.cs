@@ -243,21 +243,24 @@ public sealed record CoordinatorProgress(
 /// <param name="ComputeSeconds">Time in lane gradients and optimizer steps.</param>
 /// <param name="WaitSeconds">Time in which training waited for tokens, or for its state to be read: copied for a checkpoint, validated.</param>
 /// <param name="BytesRead">Gradient bytes read from peers since it started.</param>
-/// <param name="AllocatedBytes">Of weights, moments, gradients and activations.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReplicaState(
     [property: Id(0)] long Steps, [property: Id(1)] string WeightsSha256, [property: Id(2)] long LanesComputed,
     [property: Id(3)] double CoordinationSeconds, [property: Id(4)] double ComputeSeconds,
-    [property: Id(5)] double WaitSeconds, [property: Id(6)] long BytesRead = 0, [property: Id(7)] long AllocatedBytes = 0);
+    [property: Id(5)] double WaitSeconds, [property: Id(6)] long BytesRead = 0);
 
-/// <summary>What a replica's flat vectors take, and its process.</summary>
-/// <param name="Weights">Bytes of parameters and their rounded copy.</param>
+/// <summary>What a replica takes of its process' memory, as it was allocated.</summary>
+/// <param name="Weights">Bytes of parameters and the copy of them that products read.</param>
 /// <param name="Moments">Bytes of the optimizer's moments that it holds.</param>
 /// <param name="Gradients">Bytes of lanes' sums, the reduced gradient and, where the optimizer is sharded, own parameters after the step.</param>
-/// <param name="Process">Resident bytes of its process, activations and everything else included.</param>
+/// <param name="Activations">Bytes of a micro-batch's activations and their gradients.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReplicaBytes(
-    [property: Id(0)] long Weights, [property: Id(1)] long Moments, [property: Id(2)] long Gradients, [property: Id(3)] long Process);
+    [property: Id(0)] long Weights, [property: Id(1)] long Moments, [property: Id(2)] long Gradients, [property: Id(3)] long Activations)
+{
+    /// <summary>All of them.</summary>
+    public long Total => Weights + Moments + Gradients + Activations;
+}
 
 /// <summary>Sums over some lanes' validation tokens.</summary>
 /// <param name="Steps">Steps applied by the state that was evaluated.</param>

@@ -67,7 +67,7 @@ public sealed record RunSummary
     /// <summary>Largest resident memory of the process, bytes.</summary>
     public required long PeakMemoryBytes { get; init; }
 
-    /// <summary>Bytes of weights, moments and gradients of the replica that took most of them in pre-training; null where none said so.</summary>
+    /// <summary>Bytes of weights, moments, gradients and activations of the replica that took most of them in pre-training; null where none said so.</summary>
     public IReadOnlyDictionary<string, long>? ReplicaBytes { get; init; }
 
     /// <summary>How often a training stage began from a checkpoint.</summary>

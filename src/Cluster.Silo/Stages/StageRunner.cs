@@ -361,7 +361,13 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                 ["validation_loss"] = Number(status.ValidationLoss!.Value, "R"),
             });
             if (stage == StageNames.Pretraining && status.Memory is { } memory)
-                _replicaBytes = new Dictionary<string, long>(StringComparer.Ordinal) { ["weights"] = memory.Weights, ["moments"] = memory.Moments, ["gradients"] = memory.Gradients };
+            {
+                _replicaBytes = new Dictionary<string, long>(StringComparer.Ordinal)
+                {
+                    ["weights"] = memory.Weights, ["moments"] = memory.Moments, ["gradients"] = memory.Gradients, ["activations"] = memory.Activations,
+                };
+            }
+
             _log.Add(record);
             observer.StageFinished(record, skipped: false);
             return new TrainingOutput(record, status.Checkpoint, status.ValidationLoss.Value);

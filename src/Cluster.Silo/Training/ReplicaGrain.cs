@@ -84,7 +84,7 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
         return worker.Ask(steps, (engine, applied) => new ReplicaState(
             applied, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes((ReadOnlySpan<float>)engine.Parameters))), worker.LanesComputed,
             worker.CoordinationTime.TotalSeconds, worker.ComputeTime.TotalSeconds, worker.WaitTime.TotalSeconds,
-            worker.BytesRead.Sum(read => read.Bytes), worker.AllocatedBytes));
+            worker.BytesRead.Sum(read => read.Bytes)));
     }
 
     /// <inheritdoc/>
@@ -92,7 +92,7 @@ public sealed partial class ReplicaGrain(LocalReplicas local, ILogger<ReplicaGra
     {
         var parts = Host.Worker.MemoryBytes.ToDictionary(part => part.Part, part => part.Bytes, StringComparer.Ordinal);
         return Task.FromResult(new ReplicaBytes(
-            parts.GetValueOrDefault("weights"), parts.GetValueOrDefault("moments"), parts.GetValueOrDefault("gradients"), Environment.WorkingSet));
+            parts.GetValueOrDefault("weights"), parts.GetValueOrDefault("moments"), parts.GetValueOrDefault("gradients"), parts.GetValueOrDefault("activations")));
     }
 
     /// <inheritdoc/>

@@ -28,7 +28,7 @@ public sealed class ReplicaInstruments
         meter.CreateObservableCounter("cluster.training.tokens.repeated", () => Observe(worker => ((long, string, string)[])[(worker.Audit.Repeated, "", "")]),
             "{token}", "Tokens of samples that a replica's state took in twice; 0, or the promise is broken.");
         meter.CreateObservableUpDownCounter("cluster.training.replica.memory", () => Observe(worker => worker.MemoryBytes.Select(part => (part.Bytes, "part", part.Part))),
-            "By", "What a replica's weights, moments and gradients take; activations are not among them.");
+            "By", "What a replica's weights, moments, gradients and activations take.");
     }
 
     /// <summary>Says where the replicas of this silo are found.</summary>

@@ -160,11 +160,9 @@ public sealed class ReplicaWorker : IAsyncDisposable
     public IReadOnlyList<(string Transport, long Bytes)> BytesRead =>
         [("in_process", Volatile.Read(ref _bytesInProcess)), ("shared_memory", Volatile.Read(ref _bytesShared)), ("tcp", Volatile.Read(ref _bytesTcp))];
 
-    /// <summary>Bytes of the engine's vectors and activations and of gradients, as they were allocated; to be asked for on the compute thread.</summary>
-    internal long AllocatedBytes => _engine!.ActivationBytes + MemoryBytes.Sum(part => part.Bytes);
     /// <summary>
-    /// Bytes of the replica's flat vectors by what they are: weights with their rounded copy, moments that it holds, gradients (lanes' sums,
-    /// the reduced one and, where the optimizer is sharded, its slices of the parameters after the step). Activations are not among them.
+    /// Bytes that the replica has allocated by what they are: weights with the copy that products read, moments that it holds, gradients (lanes'
+    /// sums, the reduced one and, where the optimizer is sharded, its slices of the parameters after the step), activations.
     /// </summary>
     public IReadOnlyList<(string Part, long Bytes)> MemoryBytes => Volatile.Read(ref _memory);
 
@@ -534,7 +532,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
     /// <summary>Where the own slices' parameters after the step lie until they are current; memory is taken where it is first written to.</summary>
     private Memory<float> Updated() => _updated.IsEmpty ? _updated = _buffers!.Allocate() : _updated;
 
-    /// <summary>Notes what the replica's vectors take.</summary>
+    /// <summary>Notes what the replica takes.</summary>
     private void Measure((int Place, int Members)? sharding)
     {
         var length = (long)_engine!.Length;
@@ -549,7 +547,7 @@ public sealed class ReplicaWorker : IAsyncDisposable
         _memory =
         [
             ("weights", _engine.WeightBytes), ("moments", 2 * sizeof(float) * (_shards?.HeldFloats ?? length)),
-            ("gradients", _nodes!.AllocatedBytes + sizeof(float) * (_reduced.Length + updated)),
+            ("gradients", _nodes!.AllocatedBytes + sizeof(float) * (_reduced.Length + updated)), ("activations", _engine.ActivationBytes),
         ];
     }
 

@@ -657,7 +657,7 @@ public sealed partial class TrainingRunGrain(
             try
             {
                 var bytes = await Replica(member).GetBytesAsync();
-                if (state.State.Memory is not { } most || bytes.Weights + bytes.Moments + bytes.Gradients > most.Weights + most.Moments + most.Gradients)
+                if (state.State.Memory is not { } most || bytes.Total > most.Total)
                     state.State.Memory = bytes;
             }
             catch (Exception error) when (error is OrleansException or TimeoutException or InvalidOperationException)

@@ -108,17 +108,7 @@ public class ActivationCheckpointingTests
     {
         "default" => s_shape,
         "one block" => s_shape with { Layers = 1 },
-        "everything" => s_shape with
-        {
-            Activation = Activation.Gelu,
-            Norm = Normalization.RmsNorm,
-            Positions = PositionEncoding.Rotary,
-            Biases = true,
-            TiedHead = false,
-            Heads = 4,
-            KvHeads = 2,
-            HeadSize = 40,
-        },
+        "everything" => s_shape.WithEverything(),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
 }

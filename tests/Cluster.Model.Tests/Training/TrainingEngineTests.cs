@@ -227,17 +227,7 @@ public class TrainingEngineTests
         "grouped" => s_small with { Heads = 4, KvHeads = 2, HeadSize = 16 },
         "untied" => s_small with { TiedHead = false },
         "narrow heads" => s_small with { Heads = 4 },
-        "everything" => s_small with
-        {
-            Activation = Activation.Gelu,
-            Norm = Normalization.RmsNorm,
-            Positions = PositionEncoding.Rotary,
-            Biases = true,
-            TiedHead = false,
-            Heads = 4,
-            KvHeads = 2,
-            HeadSize = 40,
-        },
+        "everything" => s_small.WithEverything(),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
 
