@@ -364,7 +364,10 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
             {
                 _replicaBytes = new Dictionary<string, long>(StringComparer.Ordinal)
                 {
-                    ["weights"] = memory.Weights, ["moments"] = memory.Moments, ["gradients"] = memory.Gradients, ["activations"] = memory.Activations,
+                    ["weights"] = memory.Weights,
+                    ["moments"] = memory.Moments,
+                    ["gradients"] = memory.Gradients,
+                    ["activations"] = memory.Activations,
                 };
             }
 
