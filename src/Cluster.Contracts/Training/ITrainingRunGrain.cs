@@ -59,11 +59,12 @@ public interface ITrainingRunGrain : IGrainWithStringKey
 /// <param name="ValidationsWithoutImprovement">Since the best.</param>
 /// <param name="PeakFlops">Measured peak of matrix products of all replicas together, per second; 0 where it is not known.</param>
 /// <param name="BitsPerByteOfNat">What a nat per token of validation is in bits per byte of text; null where the stage has no such figure.</param>
+/// <param name="SubmittedAt">When the run was handed in that this stage belongs to; null where whoever runs it stays to its end.</param>
 [GenerateSerializer, Immutable]
 public sealed record TrainingRunRequest(
     [property: Id(0)] TrainingJob Job, [property: Id(1)] double Seconds, [property: Id(2)] double? BestValidationLoss,
     [property: Id(3)] int ValidationsWithoutImprovement, [property: Id(4)] double PeakFlops,
-    [property: Id(5)] double? BitsPerByteOfNat = null);
+    [property: Id(5)] double? BitsPerByteOfNat = null, [property: Id(6)] DateTimeOffset? SubmittedAt = null);
 
 /// <summary>Where a training stage is.</summary>
 /// <param name="State">running, paused, finished, cancelled or failed.</param>

@@ -121,6 +121,7 @@ public sealed class RunDriverGrain : Grain, IRunDriverGrain, IRemindable
             Replicas = replicas,
             SlotsPerSilo = submission.SlotsPerSilo,
             Silos = [],
+            SubmittedAt = submission.SubmittedAt,
             StopAfter = submission.StopAfter,
             SamplePrompt = submission.SamplePrompt,
         };

@@ -26,6 +26,12 @@ public sealed record RunRequest
     /// <summary>Names of the silos that replicas are spread over, in turn; at least one where there are no slots per silo.</summary>
     public required IReadOnlyList<string> Silos { get; init; }
 
+    /// <summary>
+    /// When the run was handed in to a cluster, where a runner may take over from another: what ended meanwhile has ended for both. Null where
+    /// one runner does it all.
+    /// </summary>
+    public DateTimeOffset? SubmittedAt { get; init; }
+
     /// <summary>Pre-training stops after this many steps while its schedule stays the recipe's; null goes to its end.</summary>
     public long? StopAfter { get; init; }
 

@@ -309,12 +309,13 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
                 .Select(i => new ReplicaKey(key, request.Silos[i % request.Silos.Count], i / request.Silos.Count).ToString())];
             var job = new TrainingJob(_folder.Name, stage, RecipeJson.Canonical(_recipe), _folder.Path, replicas, checkpoint?.Steps ?? 0, last,
                 checkpoint?.Path ?? startFrom, RandomNumberGenerator.GetBytes(32), request.SlotsPerSilo);
-            await training.StartAsync(new TrainingRunRequest(job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak.Value,
-                job.Stage == StageNames.Pretraining ? ToBitsPerByte(1) : null));
+            await training.StartAsync(new TrainingRunRequest(
+                job, checkpoint?.Seconds ?? 0, checkpoint?.BestValidationLoss, checkpoint?.ValidationsWithoutImprovement ?? 0, peak.Value,
+                job.Stage == StageNames.Pretraining ? ToBitsPerByte(1) : null, request.SubmittedAt));
             return await TrainedAsync(training, stage, schedule, last, input);
         }
 
-        /// <summary>Whether this very stage is being trained, or was trained to its end without anybody having noted it.</summary>
+        /// <summary>Whether this very stage is being trained, or came to its end without anybody having noted it.</summary>
         private async Task<bool> IsAtAsync(ITrainingRunGrain training, string stage, long last, string input)
         {
             if (await training.GetRequestAsync() is not { } other || other.Job.RecipeJson != RecipeJson.Canonical(_recipe)
@@ -326,6 +327,8 @@ public sealed class StageRunner(IGrainFactory grains, Func<TimeSpan> sinceStart,
             return await training.GetStatusAsync() switch
             {
                 { State: "running" or "paused" } => true,
+                // Somebody ended this order of the run (the last silo does, when it leaves) while its runner was moving: not to be begun again.
+                { State: "cancelled" } => request.SubmittedAt is { } at && other.SubmittedAt == at,
                 { State: "finished", Checkpoint: { } checkpoint } => _log.Find(stage, input) is null && Directory.Exists(checkpoint.Path),
                 _ => false,
             };

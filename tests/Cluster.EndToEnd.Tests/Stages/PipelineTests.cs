@@ -80,6 +80,24 @@ public sealed class PipelineTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Run_CancelledWhileItsRunnerMoves_StaysCancelledUntilItIsSubmittedAgain()
+    {
+        const int steps = 400;
+        var submitted = DateTimeOffset.UnixEpoch;
+        using var stop = new CancellationTokenSource();
+        var first = new QuietObserver { OnPoint = p => { if (p is { Stage: StageNames.Pretraining, Step: 13 }) stop.Cancel(); } };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Run("moved", replicas: 1, steps: steps, observer: first, cancellation: stop.Token, submittedAt: submitted));
+        var files = Directory.GetDirectories(Folder("moved").Checkpoints(StageNames.Pretraining));
+
+        // The next runner of the same order has not seen the end.
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Run("moved", replicas: 1, steps: steps, submittedAt: submitted));
+        Assert.Equal(files, Directory.GetDirectories(Folder("moved").Checkpoints(StageNames.Pretraining)));
+
+        var again = await Run("moved", replicas: 1, steps: steps, submittedAt: submitted.AddSeconds(1));
+        Assert.Equal(1, again.CheckpointsLoaded);
+    }
+
+    [Fact]
     public async Task Run_CorruptCheckpoint_EarlierOneAndSameWeights()
     {
         const int steps = 400;
@@ -151,7 +169,7 @@ public sealed class PipelineTests : IAsyncLifetime
 
     private Task<RunSummary> Run(
         string name, int replicas, int steps = 30, ulong seed = 3, long? stopAfter = null, QuietObserver? observer = null,
-        CancellationToken cancellation = default, string? corpus = null)
+        CancellationToken cancellation = default, string? corpus = null, DateTimeOffset? submittedAt = null)
     {
         var request = new RunRequest
         {
@@ -161,6 +179,7 @@ public sealed class PipelineTests : IAsyncLifetime
             Replicas = replicas,
             Silos = [EmbeddedCluster.SiloName],
             StopAfter = stopAfter,
+            SubmittedAt = submittedAt,
         };
         return new StageRunner(_cluster!.Grains, () => TimeSpan.Zero).RunAsync(request, observer ?? new QuietObserver(), cancellation);
     }
