@@ -12,7 +12,7 @@ using Orleans.Runtime;
 namespace Cluster.EndToEnd.Tests.Corpus;
 
 /// <summary>The same corpus by threads, by processes that are killed, within little memory and by silos that die.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Corpus)]
 public sealed class CorpusBuildTests : IDisposable
 {
     private const int PartitionBytes = 64 << 10;

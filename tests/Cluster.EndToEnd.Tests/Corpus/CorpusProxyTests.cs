@@ -16,7 +16,7 @@ using Cluster.EndToEnd.Tests.Hosting;
 namespace Cluster.EndToEnd.Tests.Corpus;
 
 /// <summary>A proxy run on a corpus of two domains: texts with a structure that takes time to learn, and noise of which there is little to learn.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Corpus)]
 public sealed class CorpusProxyTests : IDisposable
 {
     private const int Documents = 80;

@@ -6,7 +6,7 @@ using Cluster.ServiceDefaults;
 namespace Cluster.EndToEnd.Tests.Hosting;
 
 /// <summary>Processes that cannot do their work: each says why and what to do, and ends with a code of its own.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class BadInputTests : IDisposable
 {
     // Of one attempt; the defaults are five seconds.

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 namespace Cluster.EndToEnd.Tests.Hosting;
 
 /// <summary>Processes with the variables that others than <c>cluster up</c> set, and a real Redis.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class ContractTests
 {
     [RedisFact]

@@ -11,7 +11,7 @@ using Orleans.Runtime;
 namespace Cluster.EndToEnd.Tests.Hosting;
 
 /// <summary>The cluster that <c>up</c> runs, as processes, from its start to the last process's end.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class LocalClusterTests : IDisposable
 {
     private const string Up = "Ctrl-C ends it";

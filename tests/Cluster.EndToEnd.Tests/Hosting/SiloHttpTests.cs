@@ -6,7 +6,7 @@ using Cluster.ServiceDefaults;
 namespace Cluster.EndToEnd.Tests.Hosting;
 
 /// <summary>Health and metrics of the silos that <c>up</c> runs, and what Prometheus is told of them.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class SiloHttpTests : IDisposable
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);

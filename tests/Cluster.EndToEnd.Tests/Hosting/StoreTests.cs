@@ -12,7 +12,7 @@ using StackExchange.Redis;
 namespace Cluster.EndToEnd.Tests.Hosting;
 
 /// <summary>What the cluster relies on of a store, over the embedded one; the same over a real Redis below.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class GarnetStoreTests
 {
     [Fact]
@@ -45,7 +45,7 @@ public sealed class GarnetStoreTests
 }
 
 /// <inheritdoc cref="GarnetStoreTests"/>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class RedisStoreTests
 {
     [RedisFact]

@@ -3,7 +3,7 @@ using Cluster.EndToEnd.Tests.Hosting;
 namespace Cluster.EndToEnd.Tests.Telemetry;
 
 /// <summary>What is seen of a cluster at work: panels with data that changes, a request's way to its batch and its weights, a step's phases.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class ObservedClusterTests(ObservedCluster cluster) : IClassFixture<ObservedCluster>
 {
     /// <summary>Queries whose answer may stay as it is while all goes well, with the reason.</summary>

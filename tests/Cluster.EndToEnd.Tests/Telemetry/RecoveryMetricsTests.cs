@@ -10,7 +10,7 @@ using Orleans.Runtime;
 namespace Cluster.EndToEnd.Tests.Telemetry;
 
 /// <summary>What the silos that are left show of a loss: even of one that took the coordinator, and its counts, with it.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Hosting)]
 public sealed class RecoveryMetricsTests : IDisposable
 {
     private readonly SmallRun _run = new();

@@ -12,7 +12,7 @@ using Cluster.Silo.Faults;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>A silo whose replica is slow for a while: lanes go from it and come back, and the bits are those of a run that nothing happened to.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class BalancingTests : IDisposable
 {
     private const int Steps = 140, Lanes = 8, SlowFrom = 30, SlowSteps = 50;

@@ -17,7 +17,7 @@ using Orleans.Runtime;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>A run on silo processes that are killed, stopped and added while it trains: the bits are those of a run that nothing happened to.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class ClusterTrainingTests : IDisposable
 {
     private const int Steps = 400;

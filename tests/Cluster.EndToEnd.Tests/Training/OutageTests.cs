@@ -7,7 +7,7 @@ using Cluster.EndToEnd.Tests.Stages;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>What training needs besides its silos goes away while it trains: the store, the checkpoints' folder.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class OutageTests : IDisposable
 {
     private const int Steps = 300;

@@ -4,7 +4,7 @@ using Cluster.EndToEnd.Tests.Hosting;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>What <c>prove</c> shows, with fewer steps.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class ProofTests : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("cluster-proof-").FullName;

@@ -8,7 +8,7 @@ using Cluster.ServiceDefaults;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>A silo that would not give the same bits comes while a run trains.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class RefusalTests : IDisposable
 {
     private readonly SmallRun _run = new();

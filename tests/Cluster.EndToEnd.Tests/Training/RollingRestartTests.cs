@@ -11,7 +11,7 @@ using Cluster.Silo.Faults;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>An upgrade while a run trains: every silo gets SIGTERM and is replaced, and nothing is computed twice or from a checkpoint.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class RollingRestartTests : IDisposable
 {
     private const int Lanes = 4, Begin = 40;

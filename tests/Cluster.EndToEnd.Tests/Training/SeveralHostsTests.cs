@@ -9,7 +9,7 @@ using Cluster.ServiceDefaults;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>Silos on two hosts: gradients travel, and the cable is pulled out.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class SeveralHostsTests : IDisposable
 {
     private const int Steps = 300, CutAt = 80, JoinedAgainAt = 200;

@@ -14,7 +14,7 @@ using Orleans.Runtime;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>A run whose replicas share the optimizer's state, on silo processes that are killed and added: the bits are the replicated one's.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class ShardedOptimizerTests : IDisposable
 {
     private const int Steps = 120, CheckpointEvery = 50;

@@ -4,7 +4,7 @@ using Cluster.EndToEnd.Tests.Hosting;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>The control plane over silo processes with replicas that compute nothing.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class SimulationTests : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("cluster-simulation-").FullName;

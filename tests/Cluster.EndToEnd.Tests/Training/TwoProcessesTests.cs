@@ -16,7 +16,7 @@ using Orleans.Runtime;
 namespace Cluster.EndToEnd.Tests.Training;
 
 /// <summary>Silos in processes of their own, gradients over real sockets, one of them killed.</summary>
-[Collection(ProcessCollection.Name)]
+[Collection(ProcessCollection.Training)]
 public sealed class TwoProcessesTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("cluster").FullName;
