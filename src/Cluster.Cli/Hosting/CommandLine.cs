@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using Cluster.Cli.Rendering;
 using Cluster.Cli.Verbs;
+using Cluster.Cli.Verbs.Bench;
 using Cluster.Core.Errors;
 
 namespace Cluster.Cli.Hosting;
