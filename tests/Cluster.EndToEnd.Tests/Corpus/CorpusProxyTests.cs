@@ -12,6 +12,8 @@ using Cluster.Data.Corpus.Mixing;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.EndToEnd.Tests.Hosting;
+using Cluster.EndToEnd.Tests.Stages;
+using Cluster.Silo.Stages;
 
 namespace Cluster.EndToEnd.Tests.Corpus;
 
@@ -57,13 +59,21 @@ public sealed class CorpusProxyTests : IDisposable
         Assert.True(fables.Proposed > fables.Share);
         Assert.Equal(1, fables.Proposed + noise.Proposed, 9);
 
-        // Once more, elsewhere and on other replicas: the same figures to the last digit. A call after the end trains nothing.
+        // Once more, elsewhere and on other replicas, stopped on the way from the proxy to the reference: the same figures to the last digit.
+        host.StopAt = 60;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => CorpusProxy.RunAsync(Request(built, "again", 3), host, _ => { }, CancellationToken.None));
+        Assert.False(File.Exists(In("again/proxy.json")));
+        host.StopAt = null;
         var again = await CorpusProxy.RunAsync(Request(built, "again", 3), host, _ => { }, CancellationToken.None);
         Assert.Equal(RunJson.Document(result), RunJson.Document(again));
         Assert.Equal(File.ReadAllText(In("proxy/mix.json")), File.ReadAllText(In("again/mix.json")));
+        // A call after the end trains nothing.
         var runs = host.Runs;
         Assert.Equal(RunJson.Document(result), RunJson.Document(await CorpusProxy.RunAsync(Request(built, "again", 1), host, _ => { }, CancellationToken.None)));
-        Assert.Equal((4, 4), (runs, host.Runs));
+        Assert.Equal((5, 5), (runs, host.Runs));
+        // The proxy's 20 steps, those up to the stop, and the rest.
+        Assert.Equal(Enumerable.Range(1, 100).Select(step => (long)step), host.Steps.TakeLast(100));
         // Control: another seed is another run.
         var other = Request(built, "proxy", 1);
         other = other with { Recipe = other.Recipe with { Seed = 2 } };
@@ -129,15 +139,32 @@ public sealed class CorpusProxyTests : IDisposable
 
     private string In(string name) => Path.Combine(_folder, name);
 
-    /// <summary>Trains in this process, and counts.</summary>
+    /// <summary>Trains in this process, counts, and stops where it is told to.</summary>
     private sealed class CountingHost : IRunHost
     {
         public int Runs { get; private set; }
 
-        public Task<RunSummary> RunAsync(Cluster.Silo.Stages.RunRequest request, Cluster.Silo.Stages.IRunObserver observer, int? webPort, CancellationToken cancellation)
+        public long? StopAt { get; set; }
+
+        /// <summary>Every step that was trained, in order.</summary>
+        public List<long> Steps { get; } = [];
+
+        public async Task<RunSummary> RunAsync(RunRequest request, IRunObserver observer, int? webPort, CancellationToken cancellation)
         {
             Runs++;
-            return new EmbeddedRunHost().RunAsync(request, observer, webPort, cancellation);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            var counting = new QuietObserver
+            {
+                OnPoint = point =>
+                {
+                    if (point.Loss is null)
+                        return;
+                    Steps.Add(point.Step);
+                    if (point.Step == StopAt)
+                        stop.Cancel();
+                },
+            };
+            return await new EmbeddedRunHost().RunAsync(request, counting, webPort, stop.Token);
         }
     }
 }
