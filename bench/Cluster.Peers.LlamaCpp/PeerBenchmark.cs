@@ -40,7 +40,8 @@ internal sealed record PeerFigures(
 /// <param name="LargestLogit">Of ours, to set it beside.</param>
 internal sealed record PeerResult(
     string Shape, int Batch, int Threads, int Rounds, PeerFigures Ours, PeerFigures Theirs, string Settings, double Ratio,
-    double MedianRatio, double LowestRatio, double HighestRatio, double ReadGigabytesPerSecond, double LargestDifference, double LargestLogit);
+    double MedianRatio, double LowestRatio, double HighestRatio, double ReadGigabytesPerSecond, double LargestDifference,
+    double LargestLogit);
 
 /// <summary>The comparison. Rounds of either program alternate, so that what else the machine does meets both.</summary>
 internal static class PeerBenchmark
@@ -74,7 +75,9 @@ internal static class PeerBenchmark
     /// <param name="rounds">To be timed, at least 1.</param>
     /// <param name="folder">For the model's file, which is deleted once it is loaded.</param>
     /// <param name="cancellation">Between two steps.</param>
-    /// <exception cref="UserErrorException">There is no such shape or precision, or llama.cpp refuses the model.</exception>
+    /// <exception cref="UserErrorException">
+    /// There is no such shape or precision, or llama.cpp refuses the model or gives other logits.
+    /// </exception>
     public static PeerResult Run(
         LlamaLibrary library, string shape, string precision, int batch, int threads, int rounds, string folder,
         CancellationToken cancellation)
@@ -105,7 +108,11 @@ internal static class PeerBenchmark
 
         var (difference, largest) = Compare(ours, theirs);
         if (!(difference <= s_precisions[at].Tolerance * largest))
-            throw new InvalidOperationException($"logits differ by {difference}, the largest is {largest}: this is not the same model");
+        {
+            throw new UserErrorException(FormattableString.Invariant($"Logits differ by {difference}, the largest is {largest}."),
+                "llama.cpp computes another model: give another build.");
+        }
+
         WarmUp(() => Ours(ours, batch, new BestSteps(), cancellation));
         WarmUp(() => Theirs(theirs, batch, vocabulary, new BestSteps(), cancellation));
         BestSteps ourBest = new(), theirBest = new();
