@@ -73,13 +73,14 @@ internal static class PeerBenchmark
     /// <param name="batch">Sequences at once.</param>
     /// <param name="threads">Of either program.</param>
     /// <param name="rounds">To be timed, at least 1.</param>
-    /// <param name="folder">For the model's file, which is deleted once it is loaded.</param>
+    /// <param name="mapped">Whether llama.cpp maps the model's file instead of copying it.</param>
+    /// <param name="folder">For the model's file, whose name is deleted once it is loaded.</param>
     /// <param name="cancellation">Between two steps.</param>
     /// <exception cref="UserErrorException">
     /// There is no such shape or precision, or llama.cpp refuses the model or gives other logits.
     /// </exception>
     public static PeerResult Run(
-        LlamaLibrary library, string shape, string precision, int batch, int threads, int rounds, string folder,
+        LlamaLibrary library, string shape, string precision, int batch, int threads, int rounds, bool mapped, string folder,
         CancellationToken cancellation)
     {
         var at = Array.FindIndex(s_precisions, p => p.Name == precision);
@@ -91,7 +92,7 @@ internal static class PeerBenchmark
         var path = Path.Combine(folder, "model.gguf");
         var theirBytes = Gguf.Write(path, layout, parameters, s_precisions[at].Matrices, s_precisions[at].Head);
         using var ours = Make(layout, parameters, precision, batch, threads);
-        using var model = library.LoadModel(path);
+        using var model = library.LoadModel(path, mapped);
         File.Delete(path);
         var (vocabulary, context) = (layout.Shape.Vocabulary, layout.Shape.MaxContext);
         LlamaDecoder With(LlamaSettings settings) => new(library, model.Handle, vocabulary, context, batch, threads, settings);
@@ -152,7 +153,7 @@ internal static class PeerBenchmark
         return new PeerResult(shape, batch, threads, rounds,
             Figures(precision, our, ourBest, ours.MatrixBytes, values * 4 * length, ourPrompt),
             Figures(s_precisions[at].Theirs, their, theirBest, theirBytes, values * 2 * 256, theirPrompt),
-            settings.ToString(), Round(Median(our) / Median(their), 3),
+            settings + (mapped ? ", mapped file" : ""), Round(Median(our) / Median(their), 3),
             Round(Median(ratios), 3), Round(ratios.Min(), 3), Round(ratios.Max(), 3),
             Round(Median(read) / 1e9, 2), Round(difference, 5), Round(largest, 3));
 

@@ -37,10 +37,11 @@ var threads = new Option<int>("--threads")
     DefaultValueFactory = _ => Environment.ProcessorCount,
 };
 var rounds = new Option<int>("--rounds") { Description = "Rounds of either program.", HelpName = "N", DefaultValueFactory = _ => 21 };
+var mapped = new Option<bool>("--mmap") { Description = "llama.cpp maps the model's file instead of copying it." };
 var json = new Option<bool>("--json") { Description = "One document a line." };
 var command = new RootCommand("Decode and prefill of the managed backend and of llama.cpp, in turn in one process.")
 {
-    llama, cpu, shapes, precisions, batches, threads, rounds, json,
+    llama, cpu, shapes, precisions, batches, threads, rounds, mapped, json,
 };
 command.SetAction((parsed, cancellation) => Task.Run(() => Compare(parsed, cancellation), cancellation));
 return await command.Parse(args).InvokeAsync();
@@ -66,7 +67,8 @@ int Compare(ParseResult parsed, CancellationToken cancellation)
                     foreach (var precision in parsed.GetRequiredValue(precisions))
                     {
                         var result = PeerBenchmark.Run(
-                            library, shape, precision, batch, parsed.GetValue(threads), parsed.GetValue(rounds), folder, cancellation);
+                            library, shape, precision, batch, parsed.GetValue(threads), parsed.GetValue(rounds), parsed.GetValue(mapped),
+                            folder, cancellation);
                         Print(result, Path.GetFileName(library.Kernels), parsed.GetValue(json));
                     }
                 }
