@@ -51,7 +51,7 @@ public sealed record PassEffect(string Pass, double TokensPerSecondWithout, doub
 /// <summary>Times prefill and decode of a model with initial weights, and checks that a batch leaves no trace in its replies.</summary>
 internal static class GenerateBenchmark
 {
-    private const int Prompt = 64, Decoded = 128, Rounds = 4;
+    private const int Rounds = 4;
     private const double Seconds = 4;
 
     public static async Task<GenerateBenchmarkResult> RunAsync(
@@ -126,26 +126,10 @@ internal static class GenerateBenchmark
     /// <summary>One round of a decoder: prompts of a batch, then its steps.</summary>
     private static void Time(ManagedDecoder decoder, int batch, Timing timing, CancellationToken cancellation)
     {
-        var vocabulary = decoder.Shape.Vocabulary;
         DecodeSequence[] sequences = [.. Enumerable.Range(0, batch).Select(_ => decoder.CreateSequence())];
-        for (var i = 0; i < batch; i++)
-        {
-            var prompt = PromptOf(i, vocabulary);
-            var start = Stopwatch.GetTimestamp();
-            decoder.Prefill(sequences[i], prompt);
-            timing.Prefill = Math.Max(timing.Prefill, Prompt / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-
-        var ids = new int[batch];
-        for (var i = 0; i < Decoded; i++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            Array.Fill(ids, (i * 17 + 3) % vocabulary);
-            var start = Stopwatch.GetTimestamp();
-            decoder.Decode(sequences, ids);
-            timing.Steps[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-
+        var prefill = DecodeRound.Run(batch, decoder.Shape.Vocabulary, (member, prompt) => decoder.Prefill(sequences[member], prompt),
+            ids => decoder.Decode(sequences, ids), (step, seconds) => timing.Steps[step].Add(seconds), cancellation);
+        timing.Prefill = Math.Max(timing.Prefill, prefill);
         foreach (var sequence in sequences)
             sequence.Dispose();
     }
@@ -157,8 +141,8 @@ internal static class GenerateBenchmark
         InferenceRequest[] requests = [.. Enumerable.Range(0, batch).Select(i => new InferenceRequest
         {
             // Prompts of several lengths, every second reply greedy.
-            Prompt = PromptOf(i, vocabulary)[(i % 7)..],
-            Options = new GenerationOptions { MaxTokens = Decoded, Temperature = i % 2, Seed = 5 },
+            Prompt = DecodeRound.PromptOf(i, vocabulary)[(i % 7)..],
+            Options = new GenerationOptions { MaxTokens = DecodeRound.Decoded, Temperature = i % 2, Seed = 5 },
             Stream = (ulong)i,
         })];
         using var engine = new InferenceEngine(decoder, new Wordless(vocabulary),
@@ -193,8 +177,6 @@ internal static class GenerateBenchmark
         static (int, int) Bits(GeneratedToken token) => (token.Id, BitConverter.SingleToInt32Bits(token.LogProbability));
     }
 
-    private static int[] PromptOf(int member, int vocabulary) => [.. Enumerable.Range(0, Prompt).Select(i => (i * 31 + member * 97) % vocabulary)];
-
     /// <summary>A few rounds at least, and more while they are short.</summary>
     private sealed class Rounding
     {
@@ -207,7 +189,7 @@ internal static class GenerateBenchmark
     /// <summary>Seconds of each step in each round, and tokens per second of the best prompt.</summary>
     private sealed class Timing
     {
-        public List<double>[] Steps { get; } = [.. Enumerable.Range(0, Decoded).Select(_ => new List<double>())];
+        public List<double>[] Steps { get; } = [.. Enumerable.Range(0, DecodeRound.Decoded).Select(_ => new List<double>())];
 
         public double Prefill { get; set; }
 

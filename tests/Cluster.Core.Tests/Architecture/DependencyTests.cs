@@ -49,7 +49,7 @@ public class DependencyTests
     }
 
     [Fact]
-    public void TestFilter_ListsEveryProjectButTheAppHost()
+    public void TestFilter_ListsEveryProjectButTheAppHostAndPeers()
     {
         var filter = File.ReadAllText(Path.Combine(s_root, "tests", "Cluster.slnf"));
         var solution = File.ReadAllText(Path.Combine(s_root, "Cluster.sln"));
@@ -57,8 +57,10 @@ public class DependencyTests
         {
             var relative = Path.GetRelativePath(s_root, path);
             var isAppHost = Path.GetFileNameWithoutExtension(path) == "Cluster.AppHost";
-            Assert.True(solution.Contains(relative.Replace('/', '\\'), StringComparison.Ordinal), $"{relative} is not in Cluster.sln");
-            Assert.Equal(!isAppHost, filter.Contains(relative.Replace("/", @"\\", StringComparison.Ordinal), StringComparison.Ordinal));
+            // Run by hand beside other programs, whose libraries no build here fetches.
+            var isPeer = relative.StartsWith("bench" + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+            Assert.True(isPeer != solution.Contains(relative.Replace('/', '\\'), StringComparison.Ordinal), $"{relative} is {(isPeer ? "" : "not ")}in Cluster.sln");
+            Assert.Equal(!isAppHost && !isPeer, filter.Contains(relative.Replace("/", @"\\", StringComparison.Ordinal), StringComparison.Ordinal));
         }
     }
 
