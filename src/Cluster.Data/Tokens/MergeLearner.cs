@@ -21,7 +21,7 @@ internal sealed unsafe class MergeLearner : IDisposable
     /// <summary>
     /// A merge of fewer pieces is one thread's: handing a share over costs as much as some dozen pieces, waking a thread some hundred.
     /// </summary>
-    public const int PiecesPerShare = 512;
+    public const int PiecesPerShare = 256;
 
     private const int ListBlock = 1 << 18;
 
@@ -33,7 +33,7 @@ internal sealed unsafe class MergeLearner : IDisposable
     // Vectors of tokens may be read beyond the last record.
     private const int Slack = 16;
 
-    // Records that are fetched before their turn.
+    // Records are fetched so many pieces before their turn.
     private const int Ahead = 8;
 
     private readonly ScratchMemory _memory;
@@ -214,32 +214,52 @@ internal sealed unsafe class MergeLearner : IDisposable
         var shares = (int)Math.Clamp(pieces.Count / _piecesPerShare, 1, _shares.Length);
         _applied = (merge, made, pieces, shares);
         _team.Run(shares, _applyShare);
-        for (var i = 0; i < shares; i++)
+        foreach (var share in _shares.AsSpan(0, shares))
         {
-            foreach (var key in _shares[i].Keys)
+            foreach (var key in share.Keys)
             {
-                // Between two pairs that are merged side by side stood the right of one and the left of the other.
-                var neighbour = key >> 1 == made ? merge.Left : key >> 1;
-                var number = (key & 1) == 0 ? _numbers.Find(neighbour, merge.Left) : _numbers.Find(merge.Right, neighbour);
-                if (number >= 0)
-                    _counts[number] -= _shares[i][key].Weight;
+                var ((left, right), (newLeft, newRight)) = (PairBefore(merge, made, key), PairAfter(made, key));
+                _numbers.Prefetch(left, right);
+                _numbers.Prefetch(newLeft, newRight);
             }
         }
 
-        LayOut(shares, key => (key & 1) == 0 ? (key >> 1, made) : (made, key >> 1), minimumCount);
+        foreach (var share in _shares.AsSpan(0, shares))
+        {
+            foreach (var key in share.Keys)
+            {
+                var (left, right) = PairBefore(merge, made, key);
+                if (_numbers.Find(left, right) is >= 0 and var number)
+                    _counts[number] -= share[key].Weight;
+            }
+        }
+
+        LayOut(shares, key => PairAfter(made, key), minimumCount);
         _team.Run(shares, _listShare);
     }
+
+    /// <summary>The pair that stood where a merge left one with the new token.</summary>
+    private static (int Left, int Right) PairBefore(Merge merge, int made, int key)
+    {
+        // Between two pairs that are merged side by side stood the right of one and the left of the other.
+        var neighbour = key >> 1 == made ? merge.Left : key >> 1;
+        return (key & 1) == 0 ? (neighbour, merge.Left) : (merge.Right, neighbour);
+    }
+
+    private static (int Left, int Right) PairAfter(int made, int key) => (key & 1) == 0 ? (key >> 1, made) : (made, key >> 1);
 
     private void ApplyShare(int number)
     {
         var (merge, made, pieces, shares) = _applied;
         var share = _shares[number];
         var end = pieces.Count * (number + 1) / shares;
-        for (var i = pieces.Count * number / shares; i < end; i++)
+        var start = pieces.Count * number / shares;
+        for (var i = start - Ahead; i < end; i++)
         {
             if (i + Ahead < end && Sse.IsSupported)
                 Sse.Prefetch0(_records + (long)pieces.First[i + Ahead] * Unit);
-            Apply(merge, made, pieces.First[i], share);
+            if (i >= start)
+                Apply(merge, made, pieces.First[i], share);
         }
     }
 
