@@ -40,6 +40,8 @@ internal sealed unsafe class MergeLearner : IDisposable
     private readonly HelperTeam _team;
     private readonly PairTally[] _shares;
     private readonly int _piecesPerShare;
+    private readonly int _limit;
+    private readonly Action<int> _applyShare, _listShare;
 
     private readonly int* _records;
     private readonly List<long> _blocks = [];
@@ -51,7 +53,6 @@ internal sealed unsafe class MergeLearner : IDisposable
     private long[] _counts = new long[1 << 12];
     private PieceList[] _lists = new PieceList[1 << 12];
     private int _pairCount;
-    private readonly Action<int> _applyShare, _listShare;
     private (Merge Merge, int Made, PieceList Pieces, int Shares) _applied;
     private uint* _room;
     private long _roomLeft;
@@ -64,19 +65,17 @@ internal sealed unsafe class MergeLearner : IDisposable
     /// <param name="piecesPerShare">Fewest pieces of a thread's share of a merge; the result does not depend on it.</param>
     public MergeLearner(long pieces, long bytes, int limit, int threads, ScratchMemory memory, int piecesPerShare = PiecesPerShare)
     {
-        (_memory, _piecesPerShare, Limit) = (memory, piecesPerShare, limit);
+        (_memory, _piecesPerShare, _limit) = (memory, piecesPerShare, limit);
         var ints = bytes + (HeaderInts + Unit - 1) * pieces;
         if (ints / Unit >= Tally.NoPiece)
             throw new UserErrorException(
                 FormattableString.Invariant($"The text has {pieces} different pieces of {bytes} bytes in all."),
-                "Train on a sample of it: bytes plus six for each piece may be 17179869180 at most.");
+                "Train on a sample of it: bytes and six for each piece must be fewer than 17179869180.");
         _records = memory.Allocate<int>(ints + Slack);
         _shares = [.. Enumerable.Range(0, threads).Select(_ => new PairTally(Math.Max(1 << 16, 2 * (256 + limit)), memory))];
         _team = new HelperTeam(threads - 1);
         (_applyShare, _listShare) = (ApplyShare, ListShare);
     }
-
-    private int Limit { get; }
 
     /// <summary>Parts of a piece that <see cref="Add"/> makes.</summary>
     public static long PartsOf(long bytes) => (bytes + BytePairTrainer.MaximumPieceBytes - 1) / BytePairTrainer.MaximumPieceBytes;
@@ -103,11 +102,11 @@ internal sealed unsafe class MergeLearner : IDisposable
     public Merge[] Learn(long minimumCount, CancellationToken cancellation)
     {
         CountPairs(minimumCount);
-        var merges = new List<Merge>(Math.Min(Limit, 1 << 20));
+        var merges = new List<Merge>(Math.Min(_limit, 1 << 20));
         // Holds the pairs of at least the floor only, each with a count that it had; the others can't be next while it holds any.
         var queue = new PriorityQueue<int, Candidate>();
         var floor = Math.Max(minimumCount, _counts.Max()) + 1;
-        while (merges.Count < Limit)
+        while (merges.Count < _limit)
         {
             if (!queue.TryDequeue(out var pair, out var candidate))
             {

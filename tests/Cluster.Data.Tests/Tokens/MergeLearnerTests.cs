@@ -1,4 +1,5 @@
 using System.Text;
+using Cluster.Core.Errors;
 using Cluster.Data.Files;
 using Cluster.Data.Tokens;
 using CsCheck;
@@ -81,6 +82,16 @@ public sealed class MergeLearnerTests
             .. Enumerable.Range(0, 3_000).Select(i => (Encoding.UTF8.GetBytes(BytePairTrainerTests.Letters((ulong)i, 20, 3)), 1L)),
         ];
         Assert.Equal(Learn(pieces, 200, 2, 1, 16), Learn(pieces, 200, 2, threads, 16, memoryBytes: 100_000));
+    }
+
+    [Fact]
+    public void Constructor_MorePiecesThanNumbers_NamesTheRemedy()
+    {
+        using var scratch = new Scratch(null);
+        using var memory = new ScratchMemory(scratch.Path, 1 << 20);
+        var error = Assert.Throws<UserErrorException>(() => new MergeLearner(2_000_000_000, 5_179_869_180, 5, 1, memory));
+        Assert.Contains("2000000000 different pieces of 5179869180 bytes", error.What, StringComparison.Ordinal);
+        Assert.Contains("fewer than 17179869180", error.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]
