@@ -23,12 +23,13 @@ public sealed record BytePairTrainerOptions
     /// <summary>Reads at most this many UTF-8 bytes, from the first document on; the last one read is cut. Null for all.</summary>
     public long? MaximumBytes { get; init; }
 
-    /// <summary>Threads that count words, 1 or more. The result does not depend on it.</summary>
+    /// <summary>Threads that count pieces and share large merges, 1 or more. The result does not depend on it.</summary>
     public int Workers { get; init; } = Environment.ProcessorCount;
 
     /// <summary>
     /// Bytes for pieces, their counts and the lists of who holds which pair; what doesn't fit goes to disk. 4 MiB or more. The table of
-    /// pairs comes on top (about 60 bytes for each of some hundred thousand). The result does not depend on it.
+    /// pairs comes on top (about 80 bytes for each of some hundred thousand), and 40 bytes for each id and worker. The result does not depend
+    /// on it.
     /// </summary>
     public long MemoryBytes { get; init; } = 1L << 30;
 
@@ -53,7 +54,8 @@ public static class BytePairTrainer
     /// <summary>Most ids of a vocabulary.</summary>
     public const int LargestVocabulary = 1_000_000;
 
-    private const int DocumentsPerTake = 32;
+    /// <summary>Characters that a thread takes at a time, about: some tenth of a millisecond's counting.</summary>
+    private const int CharactersPerTake = 1 << 16;
 
     /// <summary>Learns merges from <paramref name="documents"/>.</summary>
     /// <returns>
@@ -83,8 +85,7 @@ public static class BytePairTrainer
             Count(documents, counters, options.MaximumBytes, cancellation);
             if (counters.All(counter => counter.Spills == 0))
             {
-                foreach (var counter in counters[1..])
-                    counters[0].Table.Add(counter.Table);
+                AddUp(counters);
                 return new CountedPieces(counters, counters[0].Table);
             }
 
@@ -100,9 +101,9 @@ public static class BytePairTrainer
         }
     }
 
-    /// <summary>The second half, which one thread does: each merge depends on the one before.</summary>
+    /// <summary>The second half: each merge depends on the one before, and threads share those that touch many pieces.</summary>
     /// <param name="pieces">Of <see cref="Count(IEnumerable{string}, BytePairTrainerOptions, CancellationToken)"/>; may be learnt from more than once.</param>
-    /// <param name="options">Vocabulary, least count, memory and scratch folder count here.</param>
+    /// <param name="options">Vocabulary, least count, workers, memory and scratch folder count here.</param>
     /// <param name="cancellation">Ends it early.</param>
     /// <exception cref="UserErrorException">An option is out of range, or a disk is full.</exception>
     public static Merge[] Learn(CountedPieces pieces, BytePairTrainerOptions options, CancellationToken cancellation = default)
@@ -129,10 +130,11 @@ public static class BytePairTrainer
             PieceCountFile.Merge(countFiles, merged, scratch.Path, cancellation);
             using var reader = new PieceCountFile.Reader(merged);
             using var memory = new ScratchMemory(scratch.Path, options.MemoryBytes);
-            var learner = new MergeLearner(reader.Pieces + MergeLearner.PartsOf(reader.Bytes), reader.Bytes, memory);
+            var parts = reader.Pieces + MergeLearner.PartsOf(reader.Bytes);
+            using var learner = new MergeLearner(parts, reader.Bytes, Merges(options), options.Workers, memory);
             while (reader.Read())
                 learner.Add(reader.Piece, reader.Count);
-            return learner.Learn(Merges(options), options.MinimumCount, cancellation);
+            return learner.Learn(options.MinimumCount, cancellation);
         });
     }
 
@@ -150,9 +152,9 @@ public static class BytePairTrainer
                 parts += MergeLearner.PartsOf(piece.Length);
                 bytes += piece.Length;
             });
-            var learner = new MergeLearner(parts, bytes, memory);
+            using var learner = new MergeLearner(parts, bytes, Merges(options), options.Workers, memory);
             table.ForEach(learner.Add);
-            return learner.Learn(Merges(options), options.MinimumCount, cancellation);
+            return learner.Learn(options.MinimumCount, cancellation);
         });
     }
 
@@ -174,25 +176,25 @@ public static class BytePairTrainer
 
     private static void Count(IEnumerable<string> documents, PieceCounter[] counters, long? maximumBytes, CancellationToken cancellation)
     {
-        using var source = (maximumBytes is { } most ? Capped(documents, most) : documents).GetEnumerator();
+        using var source = Parts(maximumBytes is { } most ? Capped(documents, most) : documents).GetEnumerator();
         void CountAs(int worker)
         {
-            var taken = new List<string>(DocumentsPerTake);
+            var taken = new List<ReadOnlyMemory<char>>();
             while (true)
             {
                 taken.Clear();
                 lock (source)
                 {
-                    while (taken.Count < DocumentsPerTake && source.MoveNext())
+                    for (var characters = 0; characters < CharactersPerTake && source.MoveNext(); characters += source.Current.Length)
                         taken.Add(source.Current);
                 }
 
                 if (taken.Count == 0)
                     return;
-                foreach (var document in taken)
+                foreach (var part in taken)
                 {
                     cancellation.ThrowIfCancellationRequested();
-                    counters[worker].Add(document);
+                    counters[worker].Add(part.Span);
                 }
             }
         }
@@ -205,6 +207,31 @@ public static class BytePairTrainer
         {
             // The source's own complaint (an unreadable file) is the user's to read, not the fact that it rose on a worker.
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+    }
+
+    /// <summary>Adds all tables to the first, pair by pair, so that threads share that as well.</summary>
+    private static void AddUp(PieceCounter[] counters)
+    {
+        for (var apart = 1; apart < counters.Length; apart *= 2)
+        {
+            var distance = apart;
+            Parallel.For(0, (counters.Length + distance - 1) / (2 * distance), pair =>
+                counters[2 * distance * pair].Table.Add(counters[2 * distance * pair + distance].Table));
+        }
+    }
+
+    /// <summary>Documents, long ones cut where a piece ends, so that no thread is left with one when the others are done.</summary>
+    private static IEnumerable<ReadOnlyMemory<char>> Parts(IEnumerable<string> documents)
+    {
+        foreach (var document in documents)
+        {
+            for (var rest = document.AsMemory(); !rest.IsEmpty;)
+            {
+                var length = PreTokenizer.CutAfter(rest.Span, CharactersPerTake);
+                yield return rest[..length];
+                rest = rest[length..];
+            }
         }
     }
 

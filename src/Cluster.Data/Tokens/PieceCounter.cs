@@ -42,12 +42,12 @@ public sealed class PieceCounter : IDisposable
 
     internal IReadOnlyList<string> Runs => _runs;
 
-    /// <summary>Counts the pieces of one document.</summary>
-    public void Add(string text)
+    /// <summary>Counts the pieces of one document, or of a part that ends where a piece does.</summary>
+    public void Add(ReadOnlySpan<char> text)
     {
         // A document of any length is counted in stretches, so that the budget is looked at often enough.
         const int stretch = 1 << 16;
-        for (var rest = text.AsSpan(); !rest.IsEmpty;)
+        for (var rest = text; !rest.IsEmpty;)
         {
             rest = rest[Table.Add(rest, stretch)..];
             if (Table.Bytes > _memoryBytes)

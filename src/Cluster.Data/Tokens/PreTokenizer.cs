@@ -56,6 +56,28 @@ public static class PreTokenizer
             : WhiteSpaceEnd(text);
     }
 
+    /// <summary>
+    /// Chars up to the first place, at least <paramref name="least"/> in, where a piece ends whatever stands before: the pieces of both parts
+    /// are those of the whole. It is the start of a line whose first character that is neither space nor tab is a visible one of ASCII, as
+    /// the only pieces with a line break in them are symbols that end in it and white space that goes as far as the last break.
+    /// </summary>
+    /// <returns>The text's length if there is no such place.</returns>
+    internal static int CutAfter(ReadOnlySpan<char> text, int least)
+    {
+        for (var at = least; at < text.Length;)
+        {
+            var line = text[at..].IndexOf('\n');
+            if (line < 0)
+                break;
+            at += line + 1;
+            var indent = text[at..].IndexOfAnyExcept(' ', '\t');
+            if (indent >= 0 && text[at + indent] is > ' ' and <= '~')
+                return at;
+        }
+
+        return text.Length;
+    }
+
     /// <summary><see cref="FirstPieceLength"/>, and the piece as a key if it is ASCII and short.</summary>
     /// <param name="text">The text.</param>
     /// <param name="key">The piece's bytes; empty if it is not ASCII or has more than <see cref="PieceKey.MaximumLength"/> of them.</param>

@@ -43,6 +43,16 @@ public sealed class BytePairTrainerTests
     }
 
     [Fact]
+    public void Train_OneLongDocument_IsSharedAndLearntTheSame()
+    {
+        // 40 lines of 20,000 characters: parts of four.
+        var lines = Enumerable.Range(0, 40).Select(i => Letters((ulong)i, 20_000, 6) + '\n').ToArray();
+        var one = BytePairTrainer.Train(lines, Options(300) with { Workers = 1 });
+        foreach (var workers in new[] { 1, 2, 3, 8 })
+            Assert.Equal(one, BytePairTrainer.Train([string.Concat(lines)], Options(300) with { Workers = workers }));
+    }
+
+    [Fact]
     public void Train_ByteCap_ReadsOnlyThatPrefix()
     {
         string[] corpus = ["abab abab ", "cdcd éé", "zzzz zzzz"];

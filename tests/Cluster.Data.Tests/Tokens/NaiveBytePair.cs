@@ -14,21 +14,25 @@ internal static class NaiveBytePair
         return pieces;
     }
 
-    public static List<Merge> Train(IEnumerable<string> documents, int merges, long minimumCount)
+    public static List<Merge> Train(IEnumerable<string> documents, int merges, long minimumCount) =>
+        Train(documents.SelectMany(Pieces).Select(piece => (Encoding.UTF8.GetBytes(piece), 1L)), merges, minimumCount);
+
+    public static List<Merge> Train(IEnumerable<(byte[] Bytes, long Count)> pieces, int merges, long minimumCount)
     {
-        var words = documents.SelectMany(Pieces).Select(piece => Encoding.UTF8.GetBytes(piece).Select(b => (int)b).ToList()).ToList();
+        var words = pieces.Select(piece => (Tokens: piece.Bytes.Select(b => (int)b).ToList(), piece.Count)).ToList();
         var learnt = new List<Merge>();
         while (learnt.Count < merges)
         {
-            var best = words.SelectMany(word => word.Zip(word.Skip(1), (left, right) => new Merge(left, right)))
-                .GroupBy(pair => pair)
-                .Select(group => (Pair: group.Key, Count: group.LongCount()))
+            var best = words
+                .SelectMany(word => word.Tokens.Zip(word.Tokens.Skip(1), (left, right) => (Pair: new Merge(left, right), word.Count)))
+                .GroupBy(one => one.Pair, one => one.Count)
+                .Select(group => (Pair: group.Key, Count: group.Sum()))
                 .Where(group => group.Count >= minimumCount)
                 .OrderByDescending(group => group.Count).ThenBy(group => group.Pair.Left).ThenBy(group => group.Pair.Right)
                 .FirstOrDefault();
             if (best.Count == 0)
                 break;
-            words = [.. words.Select(word => Replace(word, best.Pair, 256 + learnt.Count))];
+            words = [.. words.Select(word => (Replace(word.Tokens, best.Pair, 256 + learnt.Count), word.Count))];
             learnt.Add(best.Pair);
         }
 

@@ -29,6 +29,41 @@ public sealed partial class PreTokenizerTests
     }
 
     [Fact]
+    public void CutAfter_RandomTrickyText_PartsHaveThePiecesOfTheWhole()
+    {
+        int cuts = 0, unsafeBreaks = 0;
+        for (ulong stream = 0; stream < 4000; stream++)
+        {
+            var text = string.Join('\n', Enumerable.Range(0, 6).Select(line => TrickyText.Make(stream * 6 + (ulong)line, (int)(stream % 7))));
+            for (var least = 0; least < text.Length; least += 5)
+            {
+                var cut = PreTokenizer.CutAfter(text, least);
+                Assert.InRange(cut, least, text.Length);
+                Assert.Equal(Pieces(text), [.. Pieces(text[..cut]), .. Pieces(text[cut..])]);
+                cuts += cut < text.Length ? 1 : 0;
+
+                // Control: other line breaks are no such places.
+                var any = text.IndexOf('\n', least) + 1;
+                unsafeBreaks += Pieces(text).SequenceEqual([.. Pieces(text[..any]), .. Pieces(text[any..])]) ? 0 : 1;
+            }
+        }
+
+        Assert.True(cuts > 1000);
+        Assert.True(unsafeBreaks > 1000);
+    }
+
+    [Theory]
+    [InlineData("a\nb\nc", 0, 2)]
+    [InlineData("a\nb\nc", 2, 4)]
+    [InlineData("a\n\n \t<b", 0, 3)]
+    [InlineData("a\n \r\n\u00A0\nb", 0, 7)]
+    [InlineData("a\né\n\u3000", 0, 5)]
+    [InlineData("abc", 0, 3)]
+    [InlineData("", 0, 0)]
+    public void CutAfter_KnownText_EndsALineThatSomethingVisibleFollows(string text, int least, int cut) =>
+        Assert.Equal(cut, PreTokenizer.CutAfter(text, least));
+
+    [Fact]
     public void FirstPieceLength_EveryCodePointBetweenLetters_AgreesWithTheRegularExpression()
     {
         for (var code = 0; code <= 0x10FFFF; code++)

@@ -45,9 +45,9 @@ internal static class BenchTokenizerVerb
             Tables.Columns(
                 console,
                 [
-                    ">vocabulary", ">threads", ">training, s", ">of processor", ">counting, s", ">of processor", ">learning, s",
-                    ">of processor", ">counting, times", ">training, times",
-                    ">by processor", ">encoding, MB/s", ">per processor s", ">tokens per byte",
+                    ">vocabulary", ">threads", ">training, s", ">of processor", ">counting, s", ">of processor", ">learning, s", ">of processor",
+                    ">counting, times", ">learning, times", ">training, times", ">attainable", ">encoding, MB/s", ">per processor s",
+                    ">tokens per byte",
                 ],
                 result.Rows.Select(row => (string[])
                 [
@@ -55,7 +55,7 @@ internal static class BenchTokenizerVerb
                     Figures.Number(row.TrainProcessorSeconds, 2),
                     Figures.Number(row.CountSeconds, 2), Figures.Number(row.CountProcessorSeconds, 2), Figures.Number(row.LearnSeconds, 2),
                     Figures.Number(row.LearnProcessorSeconds, 2),
-                    Figures.Number(row.CountSpeedup, 2), Figures.Number(row.TrainSpeedup, 2), Figures.Number(row.SpeedupOfProcessor, 2),
+                    Figures.Number(row.CountSpeedup, 2), Figures.Number(row.LearnSpeedup, 2), Figures.Number(row.TrainSpeedup, 2), Figures.Number(row.AttainableSpeedup, 2),
                     Figures.Number(row.EncodeMegabytesPerSecond, 1), Figures.Number(row.EncodeMegabytesPerProcessorSecond, 1),
                     Figures.Number(row.TokensPerByte, 4),
                 ]));

@@ -42,6 +42,7 @@ internal sealed class PiecePhase(CorpusFolder folder, CorpusResources resources)
         var options = new BytePairTrainerOptions
         {
             VocabularySize = vocabulary,
+            Workers = resources.Workers,
             MemoryBytes = Math.Max(LeastToLearn, resources.MemoryBytes),
             ScratchFolder = folder.Scratch,
         };
