@@ -45,7 +45,8 @@ internal static class BenchTokenizerVerb
             Tables.Columns(
                 console,
                 [
-                    ">vocabulary", ">threads", ">training, s", ">of processor", ">counting, s", ">of processor", ">learning, s", ">of processor",
+                    ">vocabulary", ">threads", ">training, s", ">of processor", ">counting, s", ">of processor", ">learning, s",
+                    ">of processor",
                     ">counting, times", ">learning, times", ">training, times", ">attainable", ">encoding, MB/s", ">per processor s",
                     ">tokens per byte",
                 ],
@@ -55,7 +56,8 @@ internal static class BenchTokenizerVerb
                     Figures.Number(row.TrainProcessorSeconds, 2),
                     Figures.Number(row.CountSeconds, 2), Figures.Number(row.CountProcessorSeconds, 2), Figures.Number(row.LearnSeconds, 2),
                     Figures.Number(row.LearnProcessorSeconds, 2),
-                    Figures.Number(row.CountSpeedup, 2), Figures.Number(row.LearnSpeedup, 2), Figures.Number(row.TrainSpeedup, 2), Figures.Number(row.AttainableSpeedup, 2),
+                    Figures.Number(row.CountSpeedup, 2), Figures.Number(row.LearnSpeedup, 2), Figures.Number(row.TrainSpeedup, 2),
+                    Figures.Number(row.AttainableSpeedup, 2),
                     Figures.Number(row.EncodeMegabytesPerSecond, 1), Figures.Number(row.EncodeMegabytesPerProcessorSecond, 1),
                     Figures.Number(row.TokensPerByte, 4),
                 ]));
