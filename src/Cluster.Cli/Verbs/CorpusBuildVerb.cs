@@ -7,6 +7,7 @@ using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
+using Cluster.Silo.Corpus;
 using Spectre.Console;
 
 namespace Cluster.Cli.Verbs;
@@ -54,7 +55,8 @@ public static class CorpusBuildVerb
         var command = new Command(CorpusWorker.Verb, "Builds parts of a corpus, told which on its input.") { folder, memory };
         command.Hidden = true;
         command.SetAction((parsed, cancellation) => CorpusWorker.RunAsync(
-            parsed.GetRequiredValue(folder), new CorpusResources { MemoryBytes = (long)parsed.GetValue(memory) << 20 }, environment.InputLines, environment.Output, cancellation));
+            parsed.GetRequiredValue(folder), new CorpusResources { MemoryBytes = (long)parsed.GetValue(memory) << 20, Embeddings = new RunEmbeddings() },
+            environment.InputLines, environment.Output, cancellation));
         return command;
     }
 
