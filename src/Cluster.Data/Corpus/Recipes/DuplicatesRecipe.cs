@@ -30,6 +30,10 @@ public sealed record DuplicatesRecipe
     /// <summary>Whether the signatures of the documents that stay are kept, for later corpora to be compared with.</summary>
     public bool KeepSignatures { get; init; }
 
+    /// <summary>With another model that embeds; the rest as it is.</summary>
+    /// <param name="model">As <see cref="EmbeddingDuplicatesRecipe.Model"/>.</param>
+    public DuplicatesRecipe WithModel(string model) => this with { Embeddings = (Embeddings ?? new EmbeddingDuplicatesRecipe()) with { Model = model } };
+
     internal bool ComparesDocuments => Exact || Near is not null || Embeddings is not null;
 
     internal void Validate()
