@@ -63,7 +63,7 @@ internal static class CorpusBenchmark
                 recipe.Name, FormattableString.Invariant($"{read.In} read, {summary.Documents} kept"), Math.Round(read.BytesIn / 1e6, 1), workers, Math.Round(seconds, 1),
                 Math.Round(planned, 1), Math.Round(used, 1), Math.Round(peak), summary.CorpusSha256,
                 [.. times.All.Select(part => new CorpusPhaseFigure(
-                    part.Stage, Math.Round(part.Bytes / 1e6 / Math.Max(1e-6, part.Seconds), 1), Math.Round(part.Documents / Math.Max(1e-6, part.Seconds))))],
+                    part.Stage, Math.Round(part.Bytes / 1e6 / Math.Max(1e-6, part.Seconds), 2), Math.Round(part.Documents / Math.Max(1e-6, part.Seconds))))],
                 figures);
         }
         finally

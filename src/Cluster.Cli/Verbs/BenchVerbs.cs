@@ -357,7 +357,7 @@ public static class BenchVerbs
             ]);
             environment.Output.WriteLine();
             Tables.Columns(console, ["part of the build, a thread", ">MB/s", ">documents/s"], result.Phases.Select(part => (string[])
-                [part.Part, Figures.Number(part.MegabytesPerSecond, 1), Figures.Whole((long)part.DocumentsPerSecond)]));
+                [part.Part, Figures.Number(part.MegabytesPerSecond, 2), Figures.Whole((long)part.DocumentsPerSecond)]));
             if (result.Stages.Count == 0)
                 return;
             environment.Output.WriteLine();

@@ -136,7 +136,7 @@ public sealed class CorpusJob
         if (File.Exists(marker))
             return;
         // Before anything is looked for: without its first unit a phase is not done, whatever the others do meanwhile.
-        if (unit == 0 && phase == DuplicatesPhase.Of(_recipe.Duplicates, _plan.Partitions.Count).First().Name)
+        if (unit == 0 && phase == DuplicatesPhase.Of(_recipe.Duplicates, _plan.Partitions.Count).First(next => next.Units > 0).Name)
             CheckFailures();
         var duplicates = new DuplicatesPhase(_folder, _recipe, _plan, _resources);
         var result = phase switch

@@ -123,6 +123,14 @@ public sealed class EmbeddingDuplicatesTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_EmbeddingsAlone_CopiesAndEditsGoByThemToo()
+    {
+        var summary = await Build("out", recipe => recipe with { Duplicates = recipe.Duplicates with { Exact = false, Near = null } });
+        Assert.Equal((Paraphrased + 2, null, null), (summary.Embeddings!.Dropped, summary.Near, summary.Exact));
+        Assert.All((string[])["copy", "edited"], name => Assert.Equal("embedding_duplicate", Rows("out").Single(row => row.Id == $"notes/{name}.txt").Rule));
+    }
+
+    [Fact]
     public async Task Run_EarlierCorpus_WhatItHoldsInOtherWordsGoes()
     {
         await Build("earlier");
