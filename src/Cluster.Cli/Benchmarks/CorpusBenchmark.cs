@@ -32,7 +32,8 @@ public sealed record CorpusPhaseFigure(string Part, double MegabytesPerSecond, d
 /// <summary>Builds the reference documentation with near-duplicates looked for, then times each stage alone.</summary>
 internal static class CorpusBenchmark
 {
-    public static async Task<CorpusBenchmarkResult> RunAsync(int workers, bool stages, string? model, Action<string> say, CancellationToken cancellation)
+    public static async Task<CorpusBenchmarkResult> RunAsync(
+        int workers, bool stages, string? model, Action<string> say, CancellationToken cancellation)
     {
         var folder = Directory.CreateTempSubdirectory("cluster-corpus-bench-").FullName;
         try
@@ -63,7 +64,8 @@ internal static class CorpusBenchmark
                 recipe.Name, FormattableString.Invariant($"{read.In} read, {summary.Documents} kept"), Math.Round(read.BytesIn / 1e6, 1), workers, Math.Round(seconds, 1),
                 Math.Round(planned, 1), Math.Round(used, 1), Math.Round(peak), summary.CorpusSha256,
                 [.. times.All.Select(part => new CorpusPhaseFigure(
-                    part.Stage, Math.Round(part.Bytes / 1e6 / Math.Max(1e-6, part.Seconds), 2), Math.Round(part.Documents / Math.Max(1e-6, part.Seconds))))],
+                    part.Stage, Math.Round(part.Bytes / 1e6 / Math.Max(1e-6, part.Seconds), 2),
+                    Math.Round(part.Documents / Math.Max(1e-6, part.Seconds))))],
                 figures);
         }
         finally

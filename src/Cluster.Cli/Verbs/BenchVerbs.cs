@@ -334,14 +334,22 @@ public static class BenchVerbs
     {
         var workers = new Option<int>("--workers") { Description = "Partitions at a time.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
         var whole = new Option<bool>("--whole-only") { Description = "Time the whole build only, not each stage alone." };
-        var embeddings = new Option<string?>("--embeddings") { Description = "Also look for duplicates by embeddings of this run's model.", HelpName = "DIR" };
+        var embeddings = new Option<string?>("--embeddings")
+        {
+            Description = "Also look for duplicates by embeddings of this run's model.",
+            HelpName = "DIR",
+        };
         var json = Options.Json();
-        var command = new Command("corpus", "Curation of the SDK's reference documentation: the whole, and each stage on one core.") { workers, whole, embeddings, json };
+        var command = new Command("corpus", "Curation of the SDK's reference documentation: the whole, and each stage on one core.")
+        {
+            workers, whole, embeddings, json,
+        };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
             var result = await CorpusBenchmark.RunAsync(
-                parsed.GetValue(workers), !parsed.GetValue(whole), parsed.GetValue(embeddings), message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen());
+                parsed.GetValue(workers), !parsed.GetValue(whole), parsed.GetValue(embeddings),
+                message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen());
             if (parsed.GetValue(json))
             {
                 environment.Output.WriteLine(RunJson.Document(result));

@@ -22,7 +22,8 @@ public static class CorpusBuildVerb
         var mix = new Option<string?>("--mix") { Description = "A mix in place of the recipe's own: a file such as corpus proxy writes.", HelpName = "FILE" };
         var embeddings = new Option<string?>("--embeddings")
         {
-            Description = "A run whose model embeds the texts: of those that are nearly equal by duplicates.embeddings, all but one go. In place of the recipe's own.",
+            Description = "A run whose model embeds the texts: of those that are nearly equal by duplicates.embeddings, all but one go. "
+                + "In place of the recipe's own.",
             HelpName = "DIR",
         };
         var folder = Folder();
@@ -42,7 +43,8 @@ public static class CorpusBuildVerb
         {
             Check(parsed, workers, processes, memory);
             var result = await CorpusBuild.RunAsync(
-                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe), parsed.GetValue(mix), parsed.GetValue(embeddings)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
+                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe), parsed.GetValue(mix), parsed.GetValue(embeddings)),
+                parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
                 message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen(),
                 cluster: parsed.GetValue(cluster) ? ClusterAddress.Find(parsed.GetRequiredValue(runs), environment) : null);
             if (parsed.GetValue(json))
@@ -60,7 +62,8 @@ public static class CorpusBuildVerb
         var command = new Command(CorpusWorker.Verb, "Builds parts of a corpus, told which on its input.") { folder, memory };
         command.Hidden = true;
         command.SetAction((parsed, cancellation) => CorpusWorker.RunAsync(
-            parsed.GetRequiredValue(folder), new CorpusResources { MemoryBytes = (long)parsed.GetValue(memory) << 20, Embeddings = new RunEmbeddings() },
+            parsed.GetRequiredValue(folder),
+            new CorpusResources { MemoryBytes = (long)parsed.GetValue(memory) << 20, Embeddings = new RunEmbeddings() },
             environment.InputLines, environment.Output, cancellation));
         return command;
     }

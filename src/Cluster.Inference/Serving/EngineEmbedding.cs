@@ -4,7 +4,8 @@ using Cluster.Inference.Scheduling;
 namespace Cluster.Inference.Serving;
 
 /// <summary>
-/// The mean of a text's hidden states, as they come out of the final norm, under way in an engine. It depends on the text only, to the last bit.
+/// The mean of a text's hidden states, as they come out of the final norm, under way in an engine. It depends on the text only, to the last
+/// bit.
 /// </summary>
 public sealed class EngineEmbedding : EngineJob
 {

@@ -52,8 +52,10 @@ public sealed class RunEmbeddings : IEmbeddingModels
         // Its optimizer's state was left behind: the manifest says which it is, and loading checks the weights.
         var checkpoint = source.Newest() is { } found && Describe(source, found) == model
             ? found
-            : throw new UserErrorException($"{folder} is not the model {model.Sha256} that the corpus was planned with.", "Build into a new folder.");
-        return new Embedder(source.Tokenizer, source.Decoder(checkpoint, DecodePrecision.Fp32, source.Recipe.Model.MaxContext, DecodeBackendKind.Managed));
+            : throw new UserErrorException($"{folder} is not the model {model.Sha256} that the corpus was planned with.",
+                "Build into a new folder.");
+        var decoder = source.Decoder(checkpoint, DecodePrecision.Fp32, source.Recipe.Model.MaxContext, DecodeBackendKind.Managed);
+        return new Embedder(source.Tokenizer, decoder);
     }
 
     private static EmbeddingModel Describe(RunSource source, SavedCheckpoint checkpoint)
@@ -85,7 +87,8 @@ public sealed class RunEmbeddings : IEmbeddingModels
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var sequence = backend.CreateSequence();
-                _mean.Add(backend, sequence, [tokenizer.Special.BeginOfText, .. _ids.GetRange(start, Math.Min(window, _ids.Count - start))]);
+                var count = Math.Min(window, _ids.Count - start);
+                _mean.Add(backend, sequence, [tokenizer.Special.BeginOfText, .. _ids.GetRange(start, count)]);
             }
 
             return _mean.Value();

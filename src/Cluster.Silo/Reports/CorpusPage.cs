@@ -72,7 +72,14 @@ public static class CorpusPage
             if (summary.Near is { } near)
                 rows.Add(["near-duplicates", Figures.Count(near.Documents), Figures.Count(near.Clusters), Figures.Count(near.LargestCluster), Figures.Count(near.Dropped)]);
             if (summary.Embeddings is { } embedded)
-                rows.Add(["near by embedding", Figures.Count(embedded.Documents), Figures.Count(embedded.Clusters), Figures.Count(embedded.LargestCluster), Figures.Count(embedded.Dropped)]);
+            {
+                rows.Add(
+                [
+                    "near by embedding", Figures.Count(embedded.Documents), Figures.Count(embedded.Clusters), Figures.Count(embedded.LargestCluster),
+                    Figures.Count(embedded.Dropped),
+                ]);
+            }
+
             if (summary.Units is { } units)
                 rows.Add(["repeated parts", Figures.Count(units.Units), Figures.Count(units.Groups), Figures.None, Figures.Count(units.Dropped)]);
             Table(page, ["what", ">compared", ">groups", ">largest", ">dropped"], rows);

@@ -21,7 +21,8 @@ public sealed record DuplicateReport(long Documents, long Pairs, long Clusters, 
 /// <param name="Documents">What any band said that it had compared.</param>
 /// <param name="DecisionFolder">Where decisions by this kind go.</param>
 public sealed record ComparedDocuments(
-    IReadOnlyList<string> AtHand, IReadOnlyList<IReadOnlyList<string>> Earlier, IReadOnlyList<string> Bands, long Documents, string DecisionFolder);
+    IReadOnlyList<string> AtHand, IReadOnlyList<IReadOnlyList<string>> Earlier, IReadOnlyList<string> Bands, long Documents,
+    string DecisionFolder);
 
 /// <summary>
 /// Finds near-duplicates across all partitions. For each band, records of (bucket, document) are sorted outside of memory; each bucket
@@ -55,7 +56,8 @@ public static class DuplicateResolver
         return Scratch.Guard(() =>
         {
             using var signatures = new Signatures(atHand, earlier);
-            var files = Enumerable.Range(0, signatures.Bands).Select(band => Path.Combine(scratch.Path, FormattableString.Invariant($"band-{band}"))).ToArray();
+            var files = Enumerable.Range(0, signatures.Bands)
+                .Select(band => Path.Combine(scratch.Path, FormattableString.Invariant($"band-{band}"))).ToArray();
             long documents = 0;
             Parallel.For(0, files.Length, new ParallelOptions { MaxDegreeOfParallelism = resources.Workers, CancellationToken = cancellation }, band =>
             {
@@ -96,7 +98,8 @@ public static class DuplicateResolver
     /// <param name="resources">Memory and scratch folder.</param>
     /// <param name="cancellation">Ends it early.</param>
     /// <returns>For each kind what it compared and joined, the clusters by it and those before it, and what goes by it.</returns>
-    public static IReadOnlyList<DuplicateReport> Join(IReadOnlyList<ComparedDocuments> kinds, ResolverResources resources, CancellationToken cancellation = default)
+    public static IReadOnlyList<DuplicateReport> Join(
+        IReadOnlyList<ComparedDocuments> kinds, ResolverResources resources, CancellationToken cancellation = default)
     {
         using var scratch = new Scratch(resources.Validate().ScratchFolder);
         return Scratch.Guard(() =>
@@ -105,7 +108,8 @@ public static class DuplicateResolver
             for (var kind = 0; kind < kinds.Count; kind++)
             {
                 stars[kind] = Path.Combine(scratch.Path, FormattableString.Invariant($"stars-{kind}"));
-                var pairs = Stars(kinds[kind].Bands, kind == 0 ? [] : PartitionFile.Read<Edge>(stars[kind - 1], StarMagic), stars[kind], resources, scratch.Path, cancellation);
+                var before = kind == 0 ? [] : PartitionFile.Read<Edge>(stars[kind - 1], StarMagic);
+                var pairs = Stars(kinds[kind].Bands, before, stars[kind], resources, scratch.Path, cancellation);
                 var (clusters, largest) = Sizes(stars[kind], resources, scratch.Path);
                 reports[kind] = new DuplicateReport(kinds[kind].Documents, pairs, clusters, largest, 0);
             }
@@ -132,14 +136,16 @@ public static class DuplicateResolver
     /// <summary>Writes, by member, the edges from each member of a component to its first.</summary>
     /// <returns>Different pairs of the bands.</returns>
     private static long Stars(
-        IReadOnlyList<string> bands, IEnumerable<Edge> before, string path, ResolverResources resources, string scratch, CancellationToken cancellation)
+        IReadOnlyList<string> bands, IEnumerable<Edge> before, string path, ResolverResources resources, string scratch,
+        CancellationToken cancellation)
     {
         using var edges = new RecordSorter<Edge>(scratch, resources.MemoryBytes / 4);
         foreach (var edge in bands.SelectMany(file => PartitionFile.Read<Edge>(file, BandMagic)))
             edges.Add(edge);
         long pairs = 0;
         using var stars = new RecordSorter<Edge>(scratch, resources.MemoryBytes / 4);
-        foreach (var star in ConnectedComponents.Stars(before.Concat(Distinct(edges.Sorted())), scratch, resources.MemoryBytes / 2, cancellation))
+        var joined = before.Concat(Distinct(edges.Sorted()));
+        foreach (var star in ConnectedComponents.Stars(joined, scratch, resources.MemoryBytes / 2, cancellation))
             stars.Add(star);
         PartitionFile.Write(path, StarMagic, 0, stars.Sorted());
         return pairs;

@@ -134,7 +134,8 @@ internal static class SignatureFile
         public void Payload(int index, Span<byte> destination)
         {
             var (at, count, row) = Block(index);
-            PartitionFile.Read(_source.Handle, _source.Path, destination, at + count * (Unsafe.SizeOf<Row>() + _bands * sizeof(ulong)) + row * _payloadBytes);
+            var payloads = at + count * (Unsafe.SizeOf<Row>() + _bands * sizeof(ulong));
+            PartitionFile.Read(_source.Handle, _source.Path, destination, payloads + row * _payloadBytes);
         }
 
         /// <summary>The payload and the buckets of document <paramref name="index"/>.</summary>
@@ -143,11 +144,13 @@ internal static class SignatureFile
         {
             var (at, count, row) = Block(index);
             var known = default(Row);
-            PartitionFile.Read(_source.Handle, _source.Path, MemoryMarshal.AsBytes(new Span<Row>(ref known)), at + row * Unsafe.SizeOf<Row>());
+            var bytes = MemoryMarshal.AsBytes(new Span<Row>(ref known));
+            PartitionFile.Read(_source.Handle, _source.Path, bytes, at + row * Unsafe.SizeOf<Row>());
             for (var band = 0; band < _bands; band++)
             {
                 var column = at + count * Unsafe.SizeOf<Row>() + band * count * sizeof(ulong);
-                PartitionFile.Read(_source.Handle, _source.Path, MemoryMarshal.AsBytes(buckets.Slice(band, 1)), column + row * sizeof(ulong));
+                bytes = MemoryMarshal.AsBytes(buckets.Slice(band, 1));
+                PartitionFile.Read(_source.Handle, _source.Path, bytes, column + row * sizeof(ulong));
             }
 
             Payload(index, payload);

@@ -29,7 +29,8 @@ public sealed record HyperplaneOptions
     /// <summary>Names what made the vectors, without spaces; vectors of different makers are not compared.</summary>
     public string Model { get; init; } = "any";
 
-    internal string Scheme => FormattableString.Invariant($"{SchemeWord} dimensions {Dimensions} tables {Tables} bits {Bits} seed {Seed} model {Model}");
+    internal string Scheme => FormattableString.Invariant(
+        $"{SchemeWord} dimensions {Dimensions} tables {Tables} bits {Bits} seed {Seed} model {Model}");
 
     internal const string SchemeWord = "hyperplanes";
 

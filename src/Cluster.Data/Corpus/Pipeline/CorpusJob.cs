@@ -147,7 +147,8 @@ public sealed class CorpusJob
             DuplicatesPhase.ExactName => duplicates.Exact(ResultsOf(DuplicatesPhase.RangeName)),
             EmbedPhase.Name => new EmbedPhase(_folder, _recipe, _plan, _resources).Run(unit, cancellation),
             DuplicatesPhase.EmbeddingBandName => duplicates.EmbeddingBand(unit, cancellation),
-            DuplicatesPhase.Name => duplicates.Documents(ResultsOf(DuplicatesPhase.BandName), ResultsOf(DuplicatesPhase.EmbeddingBandName), cancellation),
+            DuplicatesPhase.Name => duplicates.Documents(
+                ResultsOf(DuplicatesPhase.BandName), ResultsOf(DuplicatesPhase.EmbeddingBandName), cancellation),
             UnitHashPhase.Name => new UnitHashPhase(_folder, _recipe).Run(unit, cancellation),
             DuplicatesPhase.UnitRangeName => duplicates.UnitRange(unit, cancellation),
             DuplicatesPhase.UnitName => duplicates.Units(ResultsOf(DuplicatesPhase.UnitRangeName)),

@@ -15,7 +15,8 @@ namespace Cluster.Data.Corpus.Pipeline;
 /// <param name="Partitions">In source order; a partition's number is its place.</param>
 /// <param name="Embeddings">The model that embeds, of which the folder holds a copy; null if the recipe asks for none.</param>
 public sealed record CorpusPlan(
-    string RecipeSha256, IReadOnlyList<PlannedSource> Sources, IReadOnlyList<PlannedPartition> Partitions, EmbeddingModel? Embeddings = null)
+    string RecipeSha256, IReadOnlyList<PlannedSource> Sources, IReadOnlyList<PlannedPartition> Partitions,
+    EmbeddingModel? Embeddings = null)
 {
     /// <summary>Reads the plan of a folder, or null where there is none.</summary>
     public static CorpusPlan? Load(CorpusFolder folder) =>
@@ -27,8 +28,8 @@ public sealed record CorpusPlan(
     /// </summary>
     /// <exception cref="UserErrorException">The folder holds a corpus of another recipe, or a source cannot be had.</exception>
     internal static async Task<CorpusPlan> MakeAsync(
-        CorpusFolder folder, CurationRecipe recipe, CorpusResources resources, HttpClient http, HttpClient crawlHttp, TimeProvider time, Action<string>? progress,
-        CancellationToken cancellation)
+        CorpusFolder folder, CurationRecipe recipe, CorpusResources resources, HttpClient http, HttpClient crawlHttp, TimeProvider time,
+        Action<string>? progress, CancellationToken cancellation)
     {
         var hash = CurationRecipeJson.Hash(recipe);
         if (Load(folder) is { } present)

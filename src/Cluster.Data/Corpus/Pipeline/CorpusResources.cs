@@ -30,5 +30,6 @@ public sealed record CorpusResources
     }
 
     internal IEmbeddingModels RequireEmbeddings() => Embeddings
-        ?? throw new UserErrorException("duplicates.embeddings asks for a model, and this program has none.", "Build with `cluster corpus build`, or leave it out.");
+        ?? throw new UserErrorException(
+            "duplicates.embeddings asks for a model, and this program has none.", "Build with `cluster corpus build`, or leave it out.");
 }

@@ -12,7 +12,9 @@ internal sealed class DocumentDecisions : IDisposable
     {
         _exact = recipe.Exact ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Exact), partition)) : null;
         _near = recipe.Near is not null ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Near), partition)) : null;
-        _embeddings = recipe.Embeddings is not null ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Embeddings), partition)) : null;
+        _embeddings = recipe.Embeddings is not null
+            ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Embeddings), partition))
+            : null;
     }
 
     /// <summary>Rules by which documents go.</summary>

@@ -14,7 +14,8 @@ internal sealed class DuplicatesPhase(CorpusFolder folder, CurationRecipe recipe
     public const string Name = "duplicates", ExactName = "exact-duplicates", UnitName = "unit-duplicates";
 
     /// <summary>Names of the phases before: by ranges of hashes, and by bands.</summary>
-    public const string RangeName = "exact-ranges", BandName = "near-bands", EmbeddingBandName = "embedding-bands", UnitRangeName = "unit-ranges";
+    public const string RangeName = "exact-ranges", BandName = "near-bands", EmbeddingBandName = "embedding-bands",
+        UnitRangeName = "unit-ranges";
 
     // Each range reads all hashes, which are few bytes beside the texts they are of.
     private const int MostRanges = 8;
@@ -93,12 +94,13 @@ internal sealed class DuplicatesPhase(CorpusFolder folder, CurationRecipe recipe
 
     private UnitResult Band(string phase, string kind, double? minimum, int band, CancellationToken cancellation) => new()
     {
-        Records = DuplicateResolver.Band(Files(kind), Earlier(recipe.Duplicates, kind), minimum, band, folder.Found(phase, band), Resources(), cancellation),
+        Records = DuplicateResolver.Band(
+            Files(kind), Earlier(recipe.Duplicates, kind), minimum, band, folder.Found(phase, band), Resources(), cancellation),
     };
 
     private ComparedDocuments Compared(string phase, string kind, IReadOnlyList<UnitResult> bands) => new(
-        Files(kind), Earlier(recipe.Duplicates, kind), [.. Enumerable.Range(0, bands.Count).Select(band => folder.Found(phase, band))], bands[0].Records,
-        folder.Decisions(kind));
+        Files(kind), Earlier(recipe.Duplicates, kind), [.. Enumerable.Range(0, bands.Count).Select(band => folder.Found(phase, band))],
+        bands[0].Records, folder.Decisions(kind));
 
     private UnitResult Range(string phase, string kind, int range, CancellationToken cancellation) => new()
     {

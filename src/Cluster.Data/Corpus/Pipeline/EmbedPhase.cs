@@ -17,8 +17,11 @@ internal sealed class EmbedPhase(CorpusFolder folder, CurationRecipe recipe, Cor
     {
         var (duplicates, model) = (recipe.Duplicates, plan.Embeddings!);
         using var embedder = resources.RequireEmbeddings().Open(folder.EmbeddingModel, model);
-        using var copies = duplicates.Exact ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Exact), partition)) : null;
-        using var vectors = new VectorSignatureWriter(folder.Signatures(DocumentSignatures.Embeddings, partition), partition, duplicates.Embeddings!.Planes(model));
+        using var copies = duplicates.Exact
+            ? new DecisionReader(DecisionReader.PathOf(folder.Decisions(DocumentSignatures.Exact), partition))
+            : null;
+        using var vectors = new VectorSignatureWriter(
+            folder.Signatures(DocumentSignatures.Embeddings, partition), partition, duplicates.Embeddings!.Planes(model));
         var index = 0;
         foreach (var document in DocumentFile.Read(folder.Documents(ReadPhase.Name, partition)))
         {

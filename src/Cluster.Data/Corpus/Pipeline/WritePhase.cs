@@ -29,7 +29,9 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Cor
         using var provenance = new RecordWriter(folder.Provenance(partition));
         using var kept = recipe.Duplicates.KeepSignatures
             ? DocumentSignatures.Create(folder.KeptSignatureFolder, partition, recipe.Duplicates, times) : null;
-        using var vectors = recipe.Duplicates is { KeepSignatures: true, Embeddings: not null } ? new KeptVectors(folder, partition, recipe.Duplicates, plan) : null;
+        using var vectors = recipe.Duplicates is { KeepSignatures: true, Embeddings: not null }
+            ? new KeptVectors(folder, partition, recipe.Duplicates, plan)
+            : null;
         using var rows = ProvenanceFile.Read(folder.Rows(partition)).GetEnumerator();
         var index = -1;
         foreach (var (read, document, row) in Decided(partition, statistics, cancellation))
@@ -152,7 +154,9 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Cor
             if (decisions.Of(index) is var (rule, decision))
             {
                 var key = decision.Kept;
-                var limit = rule == DocumentDecisions.EmbeddingRule ? duplicates.Embeddings!.MinimumCosine : duplicates.Near?.MinimumSimilarity;
+                var limit = rule == DocumentDecisions.EmbeddingRule
+                    ? duplicates.Embeddings!.MinimumCosine
+                    : duplicates.Near?.MinimumSimilarity;
                 var other = key.Corpus == 0
                     ? IdFile.Get(folder.Ids(key.Partition), key.Index)
                     : FormattableString.Invariant($"{duplicates.Earlier[key.Corpus - 1]}#{key.Partition}/{key.Index}");

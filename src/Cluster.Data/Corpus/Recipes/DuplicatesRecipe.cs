@@ -16,7 +16,7 @@ public sealed record DuplicatesRecipe
     /// <summary>How nearly equal documents are found; null leaves them.</summary>
     public NearDuplicatesRecipe? Near { get; init; } = new();
 
-    /// <summary>How documents of nearly equal embeddings are found, paraphrases and edits that share few shingles; null leaves them.</summary>
+    /// <summary>How documents of nearly equal embeddings are found: edits that share few shingles; null leaves them.</summary>
     // Left out where it is null: recipes that never heard of it keep their hashes.
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public EmbeddingDuplicatesRecipe? Embeddings { get; init; }
@@ -32,7 +32,8 @@ public sealed record DuplicatesRecipe
 
     /// <summary>With another model that embeds; the rest as it is.</summary>
     /// <param name="model">As <see cref="EmbeddingDuplicatesRecipe.Model"/>.</param>
-    public DuplicatesRecipe WithModel(string model) => this with { Embeddings = (Embeddings ?? new EmbeddingDuplicatesRecipe()) with { Model = model } };
+    public DuplicatesRecipe WithModel(string model) =>
+        this with { Embeddings = (Embeddings ?? new EmbeddingDuplicatesRecipe()) with { Model = model } };
 
     internal bool ComparesDocuments => Exact || Near is not null || Embeddings is not null;
 
@@ -87,7 +88,8 @@ public sealed record EmbeddingDuplicatesRecipe
         if (Model.Length == 0)
             throw new UserErrorException("duplicates.embeddings.model is empty.", "Give the folder of a run.");
         if (!(MinimumCosine is > 0 and <= 1))
-            throw new UserErrorException(FormattableString.Invariant($"duplicates.embeddings.minimum_cosine is {MinimumCosine}."), "Give a number above 0 and at most 1.");
+            throw new UserErrorException(
+                FormattableString.Invariant($"duplicates.embeddings.minimum_cosine is {MinimumCosine}."), "Give a number above 0 and at most 1.");
         try
         {
             Planes(new EmbeddingModel("", 1)).Validate();
