@@ -3,6 +3,7 @@ using Cluster.Data.Corpus;
 using Cluster.Data.Corpus.Filters;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
+using Cluster.Silo.Corpus;
 
 namespace Cluster.Cli.Benchmarks;
 
@@ -23,7 +24,7 @@ public sealed record CorpusBenchmarkResult(
     IReadOnlyList<CorpusPhaseFigure> Phases, IReadOnlyList<CorpusStageFigure> Stages);
 
 /// <summary>What a part of the build does in a second of one thread.</summary>
-/// <param name="Part">Reading, a stage as the build ran it, hashing, signatures.</param>
+/// <param name="Part">Reading, a stage as the build ran it, hashing, signatures, embeddings.</param>
 /// <param name="MegabytesPerSecond">10^6 bytes of text that entered it.</param>
 /// <param name="DocumentsPerSecond">Documents that entered it.</param>
 public sealed record CorpusPhaseFigure(string Part, double MegabytesPerSecond, double DocumentsPerSecond);
@@ -31,14 +32,17 @@ public sealed record CorpusPhaseFigure(string Part, double MegabytesPerSecond, d
 /// <summary>Builds the reference documentation with near-duplicates looked for, then times each stage alone.</summary>
 internal static class CorpusBenchmark
 {
-    public static async Task<CorpusBenchmarkResult> RunAsync(int workers, bool stages, Action<string> say, CancellationToken cancellation)
+    public static async Task<CorpusBenchmarkResult> RunAsync(
+        int workers, bool stages, string? model, Action<string> say, CancellationToken cancellation)
     {
         var folder = Directory.CreateTempSubdirectory("cluster-corpus-bench-").FullName;
         try
         {
             var recipe = CurationPresets.ReferenceCorpus with { Name = "reference-short-form", Stages = CurationPresets.ShortForm, Duplicates = new DuplicatesRecipe() };
+            if (model is not null)
+                recipe = recipe with { Duplicates = recipe.Duplicates.WithModel(model) };
             var times = new StageTimes();
-            var resources = new CorpusResources { Workers = workers, Times = times };
+            var resources = new CorpusResources { Workers = workers, Times = times, Embeddings = new RunEmbeddings() };
             var (start, processor) = (Stopwatch.GetTimestamp(), Process.GetCurrentProcess().TotalProcessorTime);
             var job = await CorpusJob.PrepareAsync(new CorpusFolder(folder), recipe, resources, progress: say, cancellation: cancellation);
             var planned = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -60,7 +64,8 @@ internal static class CorpusBenchmark
                 recipe.Name, FormattableString.Invariant($"{read.In} read, {summary.Documents} kept"), Math.Round(read.BytesIn / 1e6, 1), workers, Math.Round(seconds, 1),
                 Math.Round(planned, 1), Math.Round(used, 1), Math.Round(peak), summary.CorpusSha256,
                 [.. times.All.Select(part => new CorpusPhaseFigure(
-                    part.Stage, Math.Round(part.Bytes / 1e6 / Math.Max(1e-6, part.Seconds), 1), Math.Round(part.Documents / Math.Max(1e-6, part.Seconds))))],
+                    part.Stage, Math.Round(part.Bytes / 1e6 / Math.Max(1e-6, part.Seconds), 2),
+                    Math.Round(part.Documents / Math.Max(1e-6, part.Seconds))))],
                 figures);
         }
         finally

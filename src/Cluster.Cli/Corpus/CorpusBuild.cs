@@ -4,6 +4,7 @@ using System.Diagnostics;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
+using Cluster.Silo.Corpus;
 using Cluster.Silo.Reports;
 
 namespace Cluster.Cli.Corpus;
@@ -32,7 +33,7 @@ internal static class CorpusBuild
     {
         var start = Stopwatch.GetTimestamp();
         var corpus = new CorpusFolder(folder);
-        var resources = new CorpusResources { Workers = processes ?? workers, MemoryBytes = memoryBytes };
+        var resources = new CorpusResources { Workers = processes ?? workers, MemoryBytes = memoryBytes, Embeddings = new RunEmbeddings() };
         CorpusSummary? summary;
         if (cluster is not null)
         {

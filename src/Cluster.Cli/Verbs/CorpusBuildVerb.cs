@@ -7,6 +7,7 @@ using Cluster.Core.Errors;
 using Cluster.Core.Runs;
 using Cluster.Data.Corpus.Pipeline;
 using Cluster.Data.Corpus.Recipes;
+using Cluster.Silo.Corpus;
 using Spectre.Console;
 
 namespace Cluster.Cli.Verbs;
@@ -19,6 +20,12 @@ public static class CorpusBuildVerb
     {
         var recipe = new Option<string>("--recipe") { Description = $"A file of JSON, or the name {CurationPresets.ReferenceCorpus.Name}.", HelpName = "NAME|FILE", Required = true };
         var mix = new Option<string?>("--mix") { Description = "A mix in place of the recipe's own: a file such as corpus proxy writes.", HelpName = "FILE" };
+        var embeddings = new Option<string?>("--embeddings")
+        {
+            Description = "A run whose model embeds the texts: of those that are nearly equal by duplicates.embeddings, all but one go. "
+                + "In place of the recipe's own.",
+            HelpName = "DIR",
+        };
         var folder = Folder();
         var (workers, processes) = (Workers(), Processes());
         var memory = Memory();
@@ -30,13 +37,14 @@ public static class CorpusBuildVerb
         var json = Options.Json();
         var command = new Command("build", "Make a corpus by a recipe; the same command goes on where it was stopped.")
         {
-            recipe, mix, folder, workers, processes, memory, cluster, runs, json,
+            recipe, mix, embeddings, folder, workers, processes, memory, cluster, runs, json,
         };
         command.SetAction(async (parsed, _) =>
         {
             Check(parsed, workers, processes, memory);
             var result = await CorpusBuild.RunAsync(
-                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe), parsed.GetValue(mix)), parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
+                parsed.GetRequiredValue(folder), Read(parsed.GetRequiredValue(recipe), parsed.GetValue(mix), parsed.GetValue(embeddings)),
+                parsed.GetValue(workers), parsed.GetValue(processes), (long)parsed.GetValue(memory) << 20,
                 message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen(),
                 cluster: parsed.GetValue(cluster) ? ClusterAddress.Find(parsed.GetRequiredValue(runs), environment) : null);
             if (parsed.GetValue(json))
@@ -54,7 +62,9 @@ public static class CorpusBuildVerb
         var command = new Command(CorpusWorker.Verb, "Builds parts of a corpus, told which on its input.") { folder, memory };
         command.Hidden = true;
         command.SetAction((parsed, cancellation) => CorpusWorker.RunAsync(
-            parsed.GetRequiredValue(folder), new CorpusResources { MemoryBytes = (long)parsed.GetValue(memory) << 20 }, environment.InputLines, environment.Output, cancellation));
+            parsed.GetRequiredValue(folder),
+            new CorpusResources { MemoryBytes = (long)parsed.GetValue(memory) << 20, Embeddings = new RunEmbeddings() },
+            environment.InputLines, environment.Output, cancellation));
         return command;
     }
 
@@ -84,11 +94,13 @@ public static class CorpusBuildVerb
         Options.Check("--memory", parsed.GetValue(memory), 1, 1 << 20);
     }
 
-    private static CurationRecipe Read(string recipe, string? mix)
+    private static CurationRecipe Read(string recipe, string? mix, string? model)
     {
         var read = !recipe.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && !File.Exists(recipe)
             ? CurationPresets.Get(recipe) : CurationRecipeJson.Parse(Text(recipe, "recipe"), recipe);
-        return mix is null ? read : read with { Mix = CurationRecipeJson.ParseMix(Text(mix, "mix"), mix) };
+        if (mix is not null)
+            read = read with { Mix = CurationRecipeJson.ParseMix(Text(mix, "mix"), mix) };
+        return model is null ? read : read with { Duplicates = read.Duplicates.WithModel(model) };
     }
 
     private static string Text(string path, string what) => File.Exists(path)

@@ -206,6 +206,18 @@ public sealed class CheckpointStore(string folder, int keep)
         RequireHash(hash, checkpoint.Manifest.StateSha256, optimizerPath);
     }
 
+    /// <summary>Copies a checkpoint without its optimizer's state: enough to <see cref="Load"/> parameters alone.</summary>
+    /// <param name="checkpoint">Of any store.</param>
+    /// <param name="folder">Holds checkpoints, as of a store; made where it is missing.</param>
+    /// <exception cref="IOException">A file cannot be read or written.</exception>
+    public static void CopyWeights(SavedCheckpoint checkpoint, string folder)
+    {
+        var path = Path.Combine(folder, Path.GetFileName(checkpoint.Path));
+        Directory.CreateDirectory(path);
+        foreach (var file in (string[])[WeightsFile, ManifestFile])
+            File.Copy(Path.Combine(checkpoint.Path, file), Path.Combine(path, file), overwrite: true);
+    }
+
     private static CheckpointManifest Write(
         string aside,
         CheckpointState state,

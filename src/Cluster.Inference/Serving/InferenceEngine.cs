@@ -315,14 +315,8 @@ public sealed class InferenceEngine : IDisposable
     private void Embed(EngineEmbedding embedding, PrefillWork work)
     {
         if (work.Start == 0)
-            embedding.Reset();
-        for (var ids = work.Ids; !ids.IsEmpty;)
-        {
-            var count = Math.Min(ids.Length, _backend.PrefillChunk - work.Request.Sequence!.Length % _backend.PrefillChunk);
-            embedding.Add(_backend.Hidden(work.Request.Sequence, ids[..count]));
-            ids = ids[count..];
-        }
-
+            embedding.Hidden.Reset();
+        embedding.Hidden.Add(_backend, work.Request.Sequence!, work.Ids);
         lock (_gate)
         {
             _scheduler.Computed(work.Request);

@@ -113,7 +113,12 @@ public sealed partial class CorpusGrain : Grain, ICorpusGrain, IRemindable
     {
         var folder = new CorpusFolder(submission.Folder);
         var recipe = CurationRecipeJson.Parse(submission.RecipeJson, "The submitted recipe");
-        var resources = new CorpusResources { Workers = submission.WorkersPerSilo, MemoryBytes = submission.MemoryBytes };
+        var resources = new CorpusResources
+        {
+            Workers = submission.WorkersPerSilo,
+            MemoryBytes = submission.MemoryBytes,
+            Embeddings = new RunEmbeddings(),
+        };
         var job = await CorpusJob.PrepareAsync(folder, recipe, resources, _time, cancellation: cancellation);
         if (CorpusSummary.Load(folder) is null)
         {

@@ -50,7 +50,8 @@ public sealed partial class CorpusWorkerGrain(ILogger<CorpusWorkerGrain> logger)
             {
                 _job = _job is { } open && open.Folder.Root == Path.GetFullPath(unit.Folder)
                     ? open
-                    : CorpusJob.Open(new CorpusFolder(unit.Folder), new CorpusResources { MemoryBytes = unit.MemoryBytes });
+                    : CorpusJob.Open(
+                        new CorpusFolder(unit.Folder), new CorpusResources { MemoryBytes = unit.MemoryBytes, Embeddings = new RunEmbeddings() });
                 _job.Run(unit.Phase, unit.Unit, leave);
             }, leave);
         CorpusUnitState state;

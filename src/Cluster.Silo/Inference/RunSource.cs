@@ -52,8 +52,11 @@ public sealed class RunSource
         var (folder, recipe) = (model.Folder, ReadRecipe(model.Folder));
         if (model.Quantized is { } name)
             return (Of(folder.Quantized(name), QuantizedModelFolder.ReadManifest(folder.Quantized(name))), recipe.Model);
-        return Stores(folder, recipe).SelectMany(store => Own(store, recipe).Reverse()).FirstOrDefault() is { } found ? (RunWeights.Of(found), recipe.Model) : null;
+        return Newest(folder, recipe) is { } found ? (RunWeights.Of(found), recipe.Model) : null;
     }
+
+    /// <summary>The newest checkpoint by its manifest, of the last training stage that has one; null where there is none.</summary>
+    public SavedCheckpoint? Newest() => Newest(Folder, Recipe);
 
     /// <summary>The newest intact checkpoint of the last training stage that has one.</summary>
     /// <param name="warn">Told of damaged checkpoints that are passed over.</param>
@@ -121,6 +124,9 @@ public sealed class RunSource
         CheckpointStore.Load(checkpoint, layout, parameters, [], []);
         return DecodeBackends.Create(backend, layout, parameters, precision, cacheTokens, threads);
     }
+
+    private static SavedCheckpoint? Newest(RunFolder folder, Recipe recipe) =>
+        Stores(folder, recipe).SelectMany(store => Own(store, recipe).Reverse()).FirstOrDefault();
 
     private static RunWeights Of(string path, QuantizedManifest manifest) => new(manifest.Stage, manifest.Step, manifest.File.Sha256, path);
 

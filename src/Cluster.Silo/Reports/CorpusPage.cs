@@ -63,7 +63,7 @@ public static class CorpusPage
             [.. statistics.Quality.Select((count, i) => ((i / (double)CorpusStatistics.QualityBins).ToString("0.00", CultureInfo.InvariantCulture), (double)count))],
             "quality, at least", "documents"));
 
-        if (summary.Exact is not null || summary.Near is not null || summary.Units is not null)
+        if (summary.Exact is not null || summary.Near is not null || summary.Embeddings is not null || summary.Units is not null)
         {
             Heading(page, "Duplicates", "Of a group of equal or nearly equal documents one stays: the better, then the longer, then the earlier.");
             var rows = new List<string[]>();
@@ -71,6 +71,15 @@ public static class CorpusPage
                 rows.Add(["equal documents", Figures.Count(exact.Units), Figures.Count(exact.Groups), Figures.None, Figures.Count(exact.Dropped)]);
             if (summary.Near is { } near)
                 rows.Add(["near-duplicates", Figures.Count(near.Documents), Figures.Count(near.Clusters), Figures.Count(near.LargestCluster), Figures.Count(near.Dropped)]);
+            if (summary.Embeddings is { } embedded)
+            {
+                rows.Add(
+                [
+                    "near by embedding", Figures.Count(embedded.Documents), Figures.Count(embedded.Clusters), Figures.Count(embedded.LargestCluster),
+                    Figures.Count(embedded.Dropped),
+                ]);
+            }
+
             if (summary.Units is { } units)
                 rows.Add(["repeated parts", Figures.Count(units.Units), Figures.Count(units.Groups), Figures.None, Figures.Count(units.Dropped)]);
             Table(page, ["what", ">compared", ">groups", ">largest", ">dropped"], rows);

@@ -102,6 +102,21 @@ public sealed class CorpusBuildVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Build_EmbeddingsOfNoRunOrOutOfRange_UserErrorBeforeAnythingIsRead()
+    {
+        Directory.CreateDirectory(_folder.In("in"));
+        var recipe = _folder.In("recipe.json");
+        string Recipe(string embeddings) =>
+            JsonSerializer.Serialize(new { sources = new[] { new { kind = "folder", name = "notes", path = _folder.In("in") } } })[..^1] + $",\"duplicates\":{{\"embeddings\":{embeddings}}}}}";
+        File.WriteAllText(recipe, Recipe("null"));
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--embeddings", _folder.In("none"), "--out", _folder.In("x")), _folder.In("none"), "cluster train");
+        Assert.False(File.Exists(_folder.In("x/plan.json")));
+        File.WriteAllText(recipe, Recipe("{\"model\":\"none\",\"minimum_cosine\":0}"));
+        Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", recipe, "--out", _folder.In("x")), "duplicates.embeddings.minimum_cosine is 0", "at most 1");
+        Assert.Contains("--embeddings", (await Cli.RunAsync("corpus", "build", "--help")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Build_WrongRecipe_OneParagraph()
     {
         Cli.AssertUserError(await Cli.RunAsync("corpus", "build", "--recipe", _folder.In("none.json"), "--out", _folder.In("x")), "none.json");

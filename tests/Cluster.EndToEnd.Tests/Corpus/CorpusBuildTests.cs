@@ -4,8 +4,10 @@ using Cluster.Cli.Corpus;
 using Cluster.Cli.Hosting.Local;
 using Cluster.Contracts.Corpus;
 using Cluster.Data.Corpus.Pipeline;
+using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Tokens;
 using Cluster.EndToEnd.Tests.Hosting;
+using Cluster.Silo.Tests.Inference;
 using Orleans;
 using Orleans.Runtime;
 
@@ -59,6 +61,37 @@ public sealed class CorpusBuildTests : IDisposable
         AssertTokenizerOfTheInMemoryPath("four");
         AssertTokenizerOfTheInMemoryPath("killed");
         Assert.Empty(Directory.GetFiles(_texts.In("killed/shards"), "*.tmp"));
+    }
+
+    [Fact]
+    public async Task Build_WithEmbeddingsByProcessesOfWhichSomeAreKilled_SameCorpusAsByOneThread()
+    {
+        _texts.Write("a.jsonl", 120, 3);
+        TinyRun.Write(_texts.In("runs"), "run");
+        var recipe = _texts.Recipe(2 << 10);
+        // The embeddings of random weights and one alphabet are near each other; what is near is not the matter here.
+        recipe = recipe with { Duplicates = recipe.Duplicates with { Embeddings = new EmbeddingDuplicatesRecipe { Model = _texts.In("runs/run"), MinimumCosine = 0.98 } } };
+        await CorpusBuild.RunAsync(_texts.In("alone"), recipe, 1, null, 64 << 20, _ => { }, CancellationToken.None);
+        var pids = new List<int>();
+        var killed = 0;
+        await CorpusBuild.RunAsync(_texts.In("killed"), recipe, 1, 2, 64 << 20, message =>
+        {
+            if (message.StartsWith("embed: 3 ", StringComparison.Ordinal) || message.StartsWith("embedding-bands: 2 ", StringComparison.Ordinal))
+            {
+                lock (pids)
+                {
+                    Process.GetProcessById(pids[^1]).Kill();
+                    killed++;
+                }
+            }
+        }, CancellationToken.None, started: pid =>
+        {
+            lock (pids)
+                pids.Add(pid);
+        });
+        Assert.True(killed >= 2, $"{killed} were killed");
+        Assert.True(CorpusSummary.Load(new CorpusFolder(_texts.In("alone")))!.Embeddings!.Dropped > 0);
+        Assert.Equal(File.ReadAllText(_texts.In("alone/corpus.json")), File.ReadAllText(_texts.In("killed/corpus.json")));
     }
 
     [Fact]

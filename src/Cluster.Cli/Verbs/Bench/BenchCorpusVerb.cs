@@ -19,17 +19,22 @@ internal static class BenchCorpusVerb
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
         var whole = new Option<bool>("--whole-only") { Description = "Time the whole build only, not each stage alone." };
+        var embeddings = new Option<string?>("--embeddings")
+        {
+            Description = "Also look for duplicates by embeddings of this run's model.",
+            HelpName = "DIR",
+        };
         var json = Options.Json();
         var command = new Command(
             "corpus", "Curation of the SDK's reference documentation: the whole, and each stage on one core.")
         {
-            workers, whole, json,
+            workers, whole, embeddings, json,
         };
         command.SetAction(async (parsed, _) =>
         {
             Options.Check("--workers", parsed.GetValue(workers), 1, 1_024);
             var result = await CorpusBenchmark.RunAsync(
-                parsed.GetValue(workers), !parsed.GetValue(whole),
+                parsed.GetValue(workers), !parsed.GetValue(whole), parsed.GetValue(embeddings),
                 message => { if (environment.ErrorIsTerminal) environment.Error.WriteLine(message); }, environment.Interrupts.Listen());
             if (parsed.GetValue(json))
             {
@@ -48,7 +53,7 @@ internal static class BenchCorpusVerb
             ]);
             environment.Output.WriteLine();
             Tables.Columns(console, ["part of the build, a thread", ">MB/s", ">documents/s"], result.Phases.Select(part => (string[])
-                [part.Part, Figures.Number(part.MegabytesPerSecond, 1), Figures.Whole((long)part.DocumentsPerSecond)]));
+                [part.Part, Figures.Number(part.MegabytesPerSecond, 2), Figures.Whole((long)part.DocumentsPerSecond)]));
             if (result.Stages.Count == 0)
                 return;
             environment.Output.WriteLine();

@@ -133,11 +133,35 @@ internal static class SignatureFile
         /// <summary>The payload of document <paramref name="index"/>.</summary>
         public void Payload(int index, Span<byte> destination)
         {
+            var (at, count, row) = Block(index);
+            var payloads = at + count * (Unsafe.SizeOf<Row>() + _bands * sizeof(ulong));
+            PartitionFile.Read(_source.Handle, _source.Path, destination, payloads + row * _payloadBytes);
+        }
+
+        /// <summary>The payload and the buckets of document <paramref name="index"/>.</summary>
+        /// <returns>Whether it takes part; if not, its buckets mean nothing.</returns>
+        public bool Copy(int index, Span<byte> payload, Span<ulong> buckets)
+        {
+            var (at, count, row) = Block(index);
+            var known = default(Row);
+            var bytes = MemoryMarshal.AsBytes(new Span<Row>(ref known));
+            PartitionFile.Read(_source.Handle, _source.Path, bytes, at + row * Unsafe.SizeOf<Row>());
+            for (var band = 0; band < _bands; band++)
+            {
+                var column = at + count * Unsafe.SizeOf<Row>() + band * count * sizeof(ulong);
+                bytes = MemoryMarshal.AsBytes(buckets.Slice(band, 1));
+                PartitionFile.Read(_source.Handle, _source.Path, bytes, column + row * sizeof(ulong));
+            }
+
+            Payload(index, payload);
+            return known.TakesPart != 0;
+        }
+
+        /// <summary>Where a document's block begins, how many documents it has, and which of them it is.</summary>
+        private (long At, long Count, long Row) Block(int index)
+        {
             var first = index / BlockRows * (long)BlockRows;
-            var count = Math.Min(BlockRows, _source.Rows - first);
-            var payloads = PartitionFile.HeaderBytes + first * _rowBytes + count * (Unsafe.SizeOf<Row>() + _bands * sizeof(ulong));
-            var at = payloads + (index - first) * _payloadBytes;
-            PartitionFile.Read(_source.Handle, _source.Path, destination, at);
+            return (PartitionFile.HeaderBytes + first * _rowBytes, Math.Min(BlockRows, _source.Rows - first), index - first);
         }
     }
 }

@@ -26,9 +26,17 @@ public sealed record HyperplaneOptions
     /// <summary>Chooses the planes.</summary>
     public ulong Seed { get; init; } = 1;
 
-    internal string Scheme => FormattableString.Invariant($"{SchemeWord} dimensions {Dimensions} tables {Tables} bits {Bits} seed {Seed}");
+    /// <summary>Names what made the vectors, without spaces; vectors of different makers are not compared.</summary>
+    public string Model { get; init; } = "any";
+
+    internal string Scheme => FormattableString.Invariant(
+        $"{SchemeWord} dimensions {Dimensions} tables {Tables} bits {Bits} seed {Seed} model {Model}");
 
     internal const string SchemeWord = "hyperplanes";
+
+    internal string FileScheme => SignatureFile.Scheme(Scheme, Tables, PayloadBytes);
+
+    internal int PayloadBytes => Dimensions * sizeof(float);
 
     /// <summary>The probability that two vectors of this cosine share a bucket.</summary>
     public double Recall(double cosine) => 1 - Math.Pow(1 - Math.Pow(1 - Math.Acos(cosine) / Math.PI, Bits), Tables);
@@ -72,7 +80,7 @@ public sealed class VectorSignatureWriter : IDisposable
         _planes = new float[options.Tables * options.Bits * options.Dimensions];
         for (var plane = 0; plane < options.Tables * options.Bits; plane++)
             new CounterRandom(options.Seed, RandomPurpose.Deduplication, (ulong)plane).Normal(_planes.AsSpan(plane * options.Dimensions, options.Dimensions), 1);
-        _file = new SignatureFile.Writer(path, partition, options.Scheme, options.Tables, options.Dimensions * sizeof(float));
+        _file = new SignatureFile.Writer(path, partition, options.Scheme, options.Tables, options.PayloadBytes);
     }
 
     /// <summary>The next document; the first has index 0.</summary>
@@ -118,15 +126,24 @@ public sealed class VectorSignatureWriter : IDisposable
         _file.Add(length, quality, _buckets);
     }
 
+    /// <summary>The next document, with the vector that another file of the same options has for one.</summary>
+    /// <param name="from">The other file.</param>
+    /// <param name="index">The document's index in it.</param>
+    /// <param name="length">As above.</param>
+    /// <param name="quality">As above.</param>
+    internal void Add(SignatureFile.Reader from, int index, int length, double quality) =>
+        _file.Add(length, quality, from.Copy(index, _file.NextPayload, _buckets) ? _buckets : []);
+
     /// <summary>Puts the file in its place. Without it nothing is left behind.</summary>
     public void Complete() => _file.Complete();
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>The cosine of two directions as stored, kept in [-1, 1].</summary>
-    internal static float Cosine(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b) =>
-        Math.Clamp(Dot(MemoryMarshal.Cast<byte, float>(a), MemoryMarshal.Cast<byte, float>(b)), -1, 1);
+    /// <summary>The cosine of two directions as stored, kept in [-1, 1]; of equal ones 1, whatever their squares round to.</summary>
+    internal static float Cosine(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b) => a.SequenceEqual(b)
+        ? 1
+        : Math.Clamp(Dot(MemoryMarshal.Cast<byte, float>(a), MemoryMarshal.Cast<byte, float>(b)), -1, 1);
 
     /// <summary>Sixteen partial sums, whatever the width of the machine's vectors, added up in order.</summary>
     private static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)

@@ -50,6 +50,9 @@ public sealed class CorpusFolder(string root)
     /// <summary>The corpus' copy of a model that a stage of the recipe names by a path.</summary>
     public string Model(string path) => Path.Combine(Root, "models", StableHash.Hash64(path).ToString("x16", CultureInfo.InvariantCulture) + ".bin");
 
+    /// <summary>Folder of the corpus' copy of the model that embeds.</summary>
+    public string EmbeddingModel => Path.Combine(Root, "models", "embeddings");
+
     /// <summary>Items of an evaluation set, as they were when the corpus was planned.</summary>
     public string EvaluationSet(string name) => Path.Combine(Root, "evaluation", name + ".json");
 

@@ -75,7 +75,7 @@ public sealed class CorpusJob
             AutomaticDecompression = System.Net.DecompressionMethods.All,
         })
         { Timeout = Timeout.InfiniteTimeSpan };
-        var plan = await CorpusPlan.MakeAsync(folder, recipe, http, crawl, time ?? TimeProvider.System, progress, cancellation);
+        var plan = await CorpusPlan.MakeAsync(folder, recipe, resources, http, crawl, time ?? TimeProvider.System, progress, cancellation);
         return new CorpusJob(folder, recipe, plan, resources);
     }
 
@@ -136,7 +136,7 @@ public sealed class CorpusJob
         if (File.Exists(marker))
             return;
         // Before anything is looked for: without its first unit a phase is not done, whatever the others do meanwhile.
-        if (unit == 0 && phase == DuplicatesPhase.Of(_recipe.Duplicates, _plan.Partitions.Count).First().Name)
+        if (unit == 0 && phase == DuplicatesPhase.Of(_recipe.Duplicates, _plan.Partitions.Count).First(next => next.Units > 0).Name)
             CheckFailures();
         var duplicates = new DuplicatesPhase(_folder, _recipe, _plan, _resources);
         var result = phase switch
@@ -144,12 +144,16 @@ public sealed class CorpusJob
             ReadPhase.Name => new ReadPhase(_folder, _recipe, _plan, _chain.Value, _resources.Times).Run(unit, cancellation),
             DuplicatesPhase.RangeName => duplicates.Range(unit, cancellation),
             DuplicatesPhase.BandName => duplicates.Band(unit, cancellation),
-            DuplicatesPhase.Name => duplicates.Documents(ResultsOf(DuplicatesPhase.RangeName), ResultsOf(DuplicatesPhase.BandName), cancellation),
+            DuplicatesPhase.ExactName => duplicates.Exact(ResultsOf(DuplicatesPhase.RangeName)),
+            EmbedPhase.Name => new EmbedPhase(_folder, _recipe, _plan, _resources).Run(unit, cancellation),
+            DuplicatesPhase.EmbeddingBandName => duplicates.EmbeddingBand(unit, cancellation),
+            DuplicatesPhase.Name => duplicates.Documents(
+                ResultsOf(DuplicatesPhase.BandName), ResultsOf(DuplicatesPhase.EmbeddingBandName), cancellation),
             UnitHashPhase.Name => new UnitHashPhase(_folder, _recipe).Run(unit, cancellation),
             DuplicatesPhase.UnitRangeName => duplicates.UnitRange(unit, cancellation),
             DuplicatesPhase.UnitName => duplicates.Units(ResultsOf(DuplicatesPhase.UnitRangeName)),
-            WritePhase.CountName => new WritePhase(_folder, _recipe, _resources.Times).Count(unit, cancellation),
-            WritePhase.Name => new WritePhase(_folder, _recipe, _resources.Times).Write(unit, _mix.Value, cancellation),
+            WritePhase.CountName => new WritePhase(_folder, _recipe, _plan, _resources.Times).Count(unit, cancellation),
+            WritePhase.Name => new WritePhase(_folder, _recipe, _plan, _resources.Times).Write(unit, _mix.Value, cancellation),
             PiecePhase.CountName => new PiecePhase(_folder, _resources).Count(unit, cancellation),
             PiecePhase.LearnName => new UnitResult
             {
@@ -198,8 +202,10 @@ public sealed class CorpusJob
             FailedShare = FailedShare(out _, out _),
             FailureExamples = [.. _plan.Sources.SelectMany(source => source.Failures).Select(failure => failure.Detail)
                 .Concat(Results(Phases[0]).SelectMany(result => result.Examples)).Take(20)],
-            Exact = duplicates.Exact,
+            Exact = ResultsOf(DuplicatesPhase.ExactName).SingleOrDefault()?.Exact,
             Near = duplicates.Near,
+            Embeddings = duplicates.Embeddings,
+            EmbeddingModel = _plan.Embeddings,
             Contamination = Contamination(),
             Mix = _mix.Value?.Report(Domains(WritePhase.Name)),
             Units = ResultsOf(DuplicatesPhase.UnitName).SingleOrDefault()?.Units,

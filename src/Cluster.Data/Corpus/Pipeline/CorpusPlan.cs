@@ -1,6 +1,7 @@
 using Cluster.Core.Errors;
 using Cluster.Core.Files;
 using Cluster.Core.Runs;
+using Cluster.Data.Corpus.Deduplication;
 using Cluster.Data.Corpus.Quality;
 using Cluster.Data.Corpus.Recipes;
 using Cluster.Data.Corpus.Sources;
@@ -12,7 +13,10 @@ namespace Cluster.Data.Corpus.Pipeline;
 /// <param name="RecipeSha256">Of the recipe that it was made for.</param>
 /// <param name="Sources">In the recipe's order.</param>
 /// <param name="Partitions">In source order; a partition's number is its place.</param>
-public sealed record CorpusPlan(string RecipeSha256, IReadOnlyList<PlannedSource> Sources, IReadOnlyList<PlannedPartition> Partitions)
+/// <param name="Embeddings">The model that embeds, of which the folder holds a copy; null if the recipe asks for none.</param>
+public sealed record CorpusPlan(
+    string RecipeSha256, IReadOnlyList<PlannedSource> Sources, IReadOnlyList<PlannedPartition> Partitions,
+    EmbeddingModel? Embeddings = null)
 {
     /// <summary>Reads the plan of a folder, or null where there is none.</summary>
     public static CorpusPlan? Load(CorpusFolder folder) =>
@@ -24,7 +28,8 @@ public sealed record CorpusPlan(string RecipeSha256, IReadOnlyList<PlannedSource
     /// </summary>
     /// <exception cref="UserErrorException">The folder holds a corpus of another recipe, or a source cannot be had.</exception>
     internal static async Task<CorpusPlan> MakeAsync(
-        CorpusFolder folder, CurationRecipe recipe, HttpClient http, HttpClient crawlHttp, TimeProvider time, Action<string>? progress, CancellationToken cancellation)
+        CorpusFolder folder, CurationRecipe recipe, CorpusResources resources, HttpClient http, HttpClient crawlHttp, TimeProvider time,
+        Action<string>? progress, CancellationToken cancellation)
     {
         var hash = CurationRecipeJson.Hash(recipe);
         if (Load(folder) is { } present)
@@ -40,6 +45,13 @@ public sealed record CorpusPlan(string RecipeSha256, IReadOnlyList<PlannedSource
             // Loaded first: a missing or damaged one is to be told before anything is fetched.
             TextClassifier.Load(path);
             AtomicWrite.AllBytes(folder.Model(path), await File.ReadAllBytesAsync(path, cancellation));
+        }
+
+        EmbeddingModel? embeddings = null;
+        if (recipe.Duplicates.Embeddings is { } embedding)
+        {
+            embeddings = resources.RequireEmbeddings().Copy(embedding.Model, folder.EmbeddingModel);
+            DuplicatesPhase.CheckEarlier(recipe.Duplicates, embeddings);
         }
 
         // Read once: all workers look for the same items, whatever becomes of the file.
@@ -66,7 +78,7 @@ public sealed record CorpusPlan(string RecipeSha256, IReadOnlyList<PlannedSource
             }
         }
 
-        var plan = new CorpusPlan(hash, sources, partitions);
+        var plan = new CorpusPlan(hash, sources, partitions, embeddings);
         AtomicWrite.AllText(folder.Plan, RunJson.Document(plan) + "\n");
         return plan;
     }

@@ -1,4 +1,5 @@
 using Cluster.Core.Errors;
+using Cluster.Data.Corpus.Deduplication;
 
 namespace Cluster.Data.Corpus.Pipeline;
 
@@ -10,6 +11,9 @@ public sealed record CorpusResources
 
     /// <summary>Bytes for the buffers of sorting, at least 1 MiB; what does not fit goes to disk.</summary>
     public long MemoryBytes { get; init; } = 256L << 20;
+
+    /// <summary>Models for <c>duplicates.embeddings</c>; null where the host has none.</summary>
+    public IEmbeddingModels? Embeddings { get; init; }
 
     /// <summary>Takes the times of stages, for benchmarks.</summary>
     public StageTimes? Times { get; init; }
@@ -24,4 +28,8 @@ public sealed record CorpusResources
             throw new UserErrorException($"The memory is {MemoryBytes} bytes.", "Give at least 1 MiB.");
         return this;
     }
+
+    internal IEmbeddingModels RequireEmbeddings() => Embeddings
+        ?? throw new UserErrorException(
+            "duplicates.embeddings asks for a model, and this program has none.", "Build with `cluster corpus build`, or leave it out.");
 }

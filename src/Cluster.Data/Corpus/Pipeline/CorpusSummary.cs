@@ -45,6 +45,12 @@ public sealed record CorpusSummary
     /// <summary>What was found among near-duplicates; null if it was not looked for.</summary>
     public DuplicateReport? Near { get; init; }
 
+    /// <summary>What embeddings found beyond that; null if they were not looked at.</summary>
+    public DuplicateReport? Embeddings { get; init; }
+
+    /// <summary>The model that embedded.</summary>
+    public EmbeddingModel? EmbeddingModel { get; init; }
+
     /// <summary>What was found among paragraphs or lines; null if it was not looked for.</summary>
     public ExactReport? Units { get; init; }
 

@@ -8,7 +8,7 @@ namespace Cluster.Data.Corpus.Pipeline;
 /// <summary>The files by which a partition's documents are compared with those of others: hashes of equal texts, MinHash signatures of similar ones.</summary>
 internal sealed class DocumentSignatures : IDisposable
 {
-    public const string Exact = "exact", Near = "near";
+    public const string Exact = "exact", Near = "near", Embeddings = "embeddings";
 
     private readonly ExactHashWriter? _exact;
     private readonly SignatureWriter? _near;

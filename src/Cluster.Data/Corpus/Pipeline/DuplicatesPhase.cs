@@ -11,10 +11,11 @@ namespace Cluster.Data.Corpus.Pipeline;
 /// </summary>
 internal sealed class DuplicatesPhase(CorpusFolder folder, CurationRecipe recipe, CorpusPlan plan, CorpusResources resources)
 {
-    public const string Name = "duplicates", UnitName = "unit-duplicates";
+    public const string Name = "duplicates", ExactName = "exact-duplicates", UnitName = "unit-duplicates";
 
     /// <summary>Names of the phases before: by ranges of hashes, and by bands.</summary>
-    public const string RangeName = "exact-ranges", BandName = "near-bands", UnitRangeName = "unit-ranges";
+    public const string RangeName = "exact-ranges", BandName = "near-bands", EmbeddingBandName = "embedding-bands",
+        UnitRangeName = "unit-ranges";
 
     // Each range reads all hashes, which are few bytes beside the texts they are of.
     private const int MostRanges = 8;
@@ -22,13 +23,33 @@ internal sealed class DuplicatesPhase(CorpusFolder folder, CurationRecipe recipe
     /// <summary>The phases that decide on documents.</summary>
     public static IEnumerable<CorpusPhase> Of(DuplicatesRecipe duplicates, int partitions) =>
     [
-        .. duplicates.Exact ? (CorpusPhase[])[new CorpusPhase(RangeName, Ranges(partitions))] : [],
+        .. duplicates.Exact ? (CorpusPhase[])[new CorpusPhase(RangeName, Ranges(partitions)), new CorpusPhase(ExactName, 1)] : [],
         .. duplicates.Near is { } near ? (CorpusPhase[])[new CorpusPhase(BandName, near.MinHash.Bands)] : [],
+        .. duplicates.Embeddings is { } embeddings
+            ? (CorpusPhase[])[new CorpusPhase(EmbedPhase.Name, partitions), new CorpusPhase(EmbeddingBandName, embeddings.Tables)] : [],
         new CorpusPhase(Name, 1),
     ];
 
     /// <summary>The phases that decide on paragraphs or lines.</summary>
     public static IEnumerable<CorpusPhase> OfUnits(int partitions) => [new CorpusPhase(UnitRangeName, Ranges(partitions)), new CorpusPhase(UnitName, 1)];
+
+    /// <summary>Refuses earlier corpora whose vectors say nothing beside the model's, before anything is read.</summary>
+    /// <exception cref="UserErrorException">One has none, or those of another model or of other planes.</exception>
+    public static void CheckEarlier(DuplicatesRecipe duplicates, EmbeddingModel model)
+    {
+        var scheme = duplicates.Embeddings!.Planes(model).FileScheme;
+        foreach (var path in Earlier(duplicates, DocumentSignatures.Embeddings).SelectMany(files => files))
+        {
+            var (handle, header) = PartitionFile.Open(path, SignatureFile.Magic);
+            handle.Dispose();
+            if (header.Scheme != scheme)
+            {
+                throw new UserErrorException(
+                    $"The earlier corpus' {path} was made by \"{header.Scheme}\", what is compared with it would be by \"{scheme}\".",
+                    "Give duplicates.embeddings of the earlier corpus, with its model as it was, or leave one of the two out.");
+            }
+        }
+    }
 
     /// <summary>Equal documents of a range of hashes.</summary>
     public UnitResult Range(int range, CancellationToken cancellation) => Range(RangeName, DocumentSignatures.Exact, range, cancellation);
@@ -36,36 +57,50 @@ internal sealed class DuplicatesPhase(CorpusFolder folder, CurationRecipe recipe
     /// <summary>Equal paragraphs or lines of a range of hashes.</summary>
     public UnitResult UnitRange(int range, CancellationToken cancellation) => Range(UnitRangeName, UnitHashPhase.Name, range, cancellation);
 
+    /// <summary>Decides on equal documents.</summary>
+    public UnitResult Exact(IReadOnlyList<UnitResult> ranges) => new() { Exact = Join(RangeName, DocumentSignatures.Exact, ranges) };
+
     /// <summary>Nearly equal documents of a band.</summary>
-    public UnitResult Band(int band, CancellationToken cancellation) => new()
-    {
-        Records = DuplicateResolver.Band(
-            Files(DocumentSignatures.Near), Earlier(DocumentSignatures.Near), recipe.Duplicates.Near!.MinimumSimilarity, band, folder.Found(BandName, band), Resources(), cancellation),
-    };
+    public UnitResult Band(int band, CancellationToken cancellation) =>
+        Band(BandName, DocumentSignatures.Near, recipe.Duplicates.Near!.MinimumSimilarity, band, cancellation);
 
-    /// <summary>Decides on documents.</summary>
-    /// <param name="ranges">What the ranges say.</param>
+    /// <summary>Documents of nearly equal embeddings of a table.</summary>
+    public UnitResult EmbeddingBand(int table, CancellationToken cancellation) =>
+        Band(EmbeddingBandName, DocumentSignatures.Embeddings, recipe.Duplicates.Embeddings!.MinimumCosine, table, cancellation);
+
+    /// <summary>Decides on nearly equal documents.</summary>
     /// <param name="bands">What the bands say.</param>
+    /// <param name="tables">What the tables of embeddings say.</param>
     /// <param name="cancellation">Ends it early.</param>
-    public UnitResult Documents(IReadOnlyList<UnitResult> ranges, IReadOnlyList<UnitResult> bands, CancellationToken cancellation)
+    public UnitResult Documents(IReadOnlyList<UnitResult> bands, IReadOnlyList<UnitResult> tables, CancellationToken cancellation)
     {
-        var (exact, near) = ((ExactReport?)null, (DuplicateReport?)null);
-        if (recipe.Duplicates.Exact)
-            exact = Join(RangeName, DocumentSignatures.Exact, ranges);
-        if (recipe.Duplicates.Near is { } options)
+        List<ComparedDocuments> kinds = [];
+        if (recipe.Duplicates.Near is not null)
+            kinds.Add(Compared(BandName, DocumentSignatures.Near, bands));
+        if (recipe.Duplicates.Embeddings is not null)
+            kinds.Add(Compared(EmbeddingBandName, DocumentSignatures.Embeddings, tables));
+        var reports = kinds.Count == 0 ? [] : DuplicateResolver.Join(kinds, Resources(), cancellation);
+        return new UnitResult
         {
-            near = DuplicateResolver.Join(
-                Files(DocumentSignatures.Near), Earlier(DocumentSignatures.Near), options.MinimumSimilarity, [.. Enumerable.Range(0, bands.Count).Select(band => folder.Found(BandName, band))],
-                bands[0].Records, folder.Decisions(DocumentSignatures.Near), Resources(), cancellation);
-        }
-
-        return new UnitResult { Exact = exact, Near = near };
+            Near = recipe.Duplicates.Near is null ? null : reports[0],
+            Embeddings = recipe.Duplicates.Embeddings is null ? null : reports[^1],
+        };
     }
 
     /// <summary>Decides on paragraphs or lines.</summary>
     public UnitResult Units(IReadOnlyList<UnitResult> ranges) => new() { Units = Join(UnitRangeName, UnitHashPhase.Name, ranges) };
 
     private static int Ranges(int partitions) => Math.Clamp(partitions, 1, MostRanges);
+
+    private UnitResult Band(string phase, string kind, double? minimum, int band, CancellationToken cancellation) => new()
+    {
+        Records = DuplicateResolver.Band(
+            Files(kind), Earlier(recipe.Duplicates, kind), minimum, band, folder.Found(phase, band), Resources(), cancellation),
+    };
+
+    private ComparedDocuments Compared(string phase, string kind, IReadOnlyList<UnitResult> bands) => new(
+        Files(kind), Earlier(recipe.Duplicates, kind), [.. Enumerable.Range(0, bands.Count).Select(band => folder.Found(phase, band))],
+        bands[0].Records, folder.Decisions(kind));
 
     private UnitResult Range(string phase, string kind, int range, CancellationToken cancellation) => new()
     {
@@ -77,14 +112,14 @@ internal sealed class DuplicatesPhase(CorpusFolder folder, CurationRecipe recipe
         folder.Decisions(kind), Resources());
 
     /// <summary>Earlier corpora keep hashes of documents, not of their parts.</summary>
-    private List<IReadOnlyList<string>> Compared(string kind) => kind == DocumentSignatures.Exact ? Earlier(kind) : [];
+    private List<IReadOnlyList<string>> Compared(string kind) => kind == DocumentSignatures.Exact ? Earlier(recipe.Duplicates, kind) : [];
 
     private string[] Files(string kind) => [.. Enumerable.Range(0, plan.Partitions.Count).Select(p => folder.Signatures(kind, p))];
 
-    private List<IReadOnlyList<string>> Earlier(string kind)
+    private static List<IReadOnlyList<string>> Earlier(DuplicatesRecipe duplicates, string kind)
     {
         var all = new List<IReadOnlyList<string>>();
-        foreach (var path in recipe.Duplicates.Earlier)
+        foreach (var path in duplicates.Earlier)
         {
             var kept = new CorpusFolder(path).KeptSignatureFolder(kind);
             if (!Directory.Exists(kept))

@@ -30,6 +30,9 @@ public sealed record UnitResult
     /// <summary>What was found among near-duplicates.</summary>
     public DuplicateReport? Near { get; init; }
 
+    /// <summary>What embeddings found beyond that.</summary>
+    public DuplicateReport? Embeddings { get; init; }
+
     /// <summary>What was found among paragraphs or lines.</summary>
     public ExactReport? Units { get; init; }
 

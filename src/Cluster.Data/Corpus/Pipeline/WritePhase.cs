@@ -10,7 +10,7 @@ namespace Cluster.Data.Corpus.Pipeline;
 /// The last phase of a partition: decisions on copies and the mix are applied, what stays is written as the partition's shard, and what
 /// became of each document is written beside it. With a mix it runs twice, the first time only to count.
 /// </summary>
-internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, StageTimes? times)
+internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, CorpusPlan plan, StageTimes? times)
 {
     public const string Name = "write", CountName = "count";
 
@@ -29,9 +29,14 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
         using var provenance = new RecordWriter(folder.Provenance(partition));
         using var kept = recipe.Duplicates.KeepSignatures
             ? DocumentSignatures.Create(folder.KeptSignatureFolder, partition, recipe.Duplicates, times) : null;
+        using var vectors = recipe.Duplicates is { KeepSignatures: true, Embeddings: not null }
+            ? new KeptVectors(folder, partition, recipe.Duplicates, plan)
+            : null;
         using var rows = ProvenanceFile.Read(folder.Rows(partition)).GetEnumerator();
+        var index = -1;
         foreach (var (read, document, row) in Decided(partition, statistics, cancellation))
         {
+            index++;
             while (rows.MoveNext() && !rows.Current.Kept)
                 ProvenanceFile.Add(provenance, rows.Current);
             var judged = rows.Current with { UnitsRemoved = row.UnitsRemoved };
@@ -73,6 +78,7 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
 
             statistics.Stays(document, bytes, times);
             kept?.Add(document);
+            vectors?.Add(index, document);
             foreach (var copy in mix?.Apply(document) ?? [document])
                 CorpusShard.Add(shard, copy);
             ProvenanceFile.Add(provenance, judged with { Copies = times == 1 ? null : times });
@@ -81,6 +87,7 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
         while (rows.MoveNext())
             ProvenanceFile.Add(provenance, rows.Current);
         kept?.Complete();
+        vectors?.Complete();
         provenance.Complete();
         var (records, length) = (shard.Records, shard.Bytes);
         return new UnitResult { Statistics = statistics, Records = records, Bytes = length, Sha256 = shard.Complete(), Domains = mix is null ? null : got.Sizes };
@@ -147,10 +154,13 @@ internal sealed class WritePhase(CorpusFolder folder, CurationRecipe recipe, Sta
             if (decisions.Of(index) is var (rule, decision))
             {
                 var key = decision.Kept;
+                var limit = rule == DocumentDecisions.EmbeddingRule
+                    ? duplicates.Embeddings!.MinimumCosine
+                    : duplicates.Near?.MinimumSimilarity;
                 var other = key.Corpus == 0
                     ? IdFile.Get(folder.Ids(key.Partition), key.Index)
                     : FormattableString.Invariant($"{duplicates.Earlier[key.Corpus - 1]}#{key.Partition}/{key.Index}");
-                return none with { Rule = rule, Value = decision.Similarity, Limit = duplicates.Near?.MinimumSimilarity, CopyOf = other };
+                return none with { Rule = rule, Value = decision.Similarity, Limit = limit, CopyOf = other };
             }
 
             if (units?.Of(index) is not { Count: > 0 } removed)

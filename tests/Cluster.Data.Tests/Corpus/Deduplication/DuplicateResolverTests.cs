@@ -116,13 +116,61 @@ public sealed class DuplicateResolverTests
         var together = DuplicateResolver.Resolve(files, [], folder.In("together"), 0.5, resources);
         var bands = Enumerable.Range(0, options.Bands).Select(band => folder.In($"band-{band}")).ToArray();
         var compared = Enumerable.Range(0, options.Bands).Reverse().Select(band => DuplicateResolver.Band(files, [], 0.5, band, bands[band], resources)).Distinct().Single();
-        var apart = DuplicateResolver.Join(files, [], 0.5, [.. bands.Reverse()], compared, folder.In("apart"), resources);
+        var apart = DuplicateResolver.Join([new ComparedDocuments(files, [], [.. bands.Reverse()], compared, folder.In("apart"))], resources).Single();
         Assert.Equal(together, apart);
         Assert.InRange(apart.Dropped, 50, 60);
         foreach (var partition in (int[])[0, 1])
             Assert.Equal(File.ReadAllBytes(DecisionReader.PathOf(folder.In("together"), partition)), File.ReadAllBytes(DecisionReader.PathOf(folder.In("apart"), partition)));
         // Control: a band that is missing shows.
-        Assert.NotEqual(together.Pairs, DuplicateResolver.Join(files, [], 0.5, bands[..1], compared, folder.In("less"), resources).Pairs);
+        Assert.NotEqual(together.Pairs, DuplicateResolver.Join([new ComparedDocuments(files, [], bands[..1], compared, folder.In("less"))], resources).Single().Pairs);
+    }
+
+    [Fact]
+    public void Join_TwoKinds_OneClusterAndTheFirstKindThatLeadsToItsFirst()
+    {
+        // Better ones first: by shingles b and c are one, and d and e; by vectors c is the same as a, and e as d; f is nobody's.
+        string[] texts = [Text(1, ""), Text(2, ""), Text(2, "more"), Text(3, ""), Text(3, "more"), Text(4, "")];
+        int[] directions = [1, 2, 1, 3, 3, 4];
+        using var folder = new TempFolder();
+        var planes = new HyperplaneOptions { Dimensions = 8, Tables = 2, Bits = 4 };
+        using (var signatures = new SignatureWriter(folder.In("texts"), 0, new MinHashOptions()))
+        using (var vectors = new VectorSignatureWriter(folder.In("vectors"), 0, planes))
+        {
+            for (var i = 0; i < texts.Length; i++)
+            {
+                signatures.Add(texts[i], 1 - i / 10.0);
+                var vector = new float[8];
+                vector[directions[i]] = 1;
+                vectors.Add(vector, texts[i].Length, 1 - i / 10.0);
+            }
+
+            signatures.Complete();
+            vectors.Complete();
+        }
+
+        var resources = new ResolverResources { MemoryBytes = 1 << 20, Workers = 1 };
+        var kinds = new[] { ("texts", 0.8, 14), ("vectors", 0.9, planes.Tables) }.Select(kind =>
+        {
+            var bands = Enumerable.Range(0, kind.Item3).Select(band => folder.In($"{kind.Item1}-{band}")).ToArray();
+            var documents = bands.Select((path, band) => DuplicateResolver.Band([folder.In(kind.Item1)], [], kind.Item2, band, path, resources)).Distinct().Single();
+            return new ComparedDocuments([folder.In(kind.Item1)], [], bands, documents, folder.In("by-" + kind.Item1));
+        }).ToList();
+        var reports = DuplicateResolver.Join(kinds, resources);
+
+        Assert.Equal([new DuplicateReport(6, 2, 2, 2, 1), new DuplicateReport(6, 2, 2, 3, 2)], reports);
+        Assert.Equal([(4, 3)], Decisions("texts"));
+        Assert.Equal([(1, 0), (2, 0)], Decisions("vectors"));
+        // Of b, which only c leads to a, the similarity is as little as it is.
+        Assert.Equal([0f, 1f], DecisionReader.Read(DecisionReader.PathOf(folder.In("by-vectors"), 0)).Select(decision => decision.Similarity));
+
+        // Alone each kind decides as ever, and the clusters are the same in the other order.
+        Assert.Equal([new DuplicateReport(6, 2, 2, 2, 2)], DuplicateResolver.Join([kinds[0]], resources));
+        Assert.Equal([(2, 1), (4, 3)], Decisions("texts"));
+        Assert.Equal([2L, 1L], DuplicateResolver.Join([kinds[1], kinds[0]], resources).Select(report => report.Dropped));
+
+        static string Text(ulong stream, string end) => string.Join(' ', [.. Planted.Words(stream, 60), end]);
+        IEnumerable<(int, int)> Decisions(string kind) =>
+            DecisionReader.Read(DecisionReader.PathOf(folder.In("by-" + kind), 0)).Select(decision => (decision.Index, decision.Kept.Index));
     }
 
     [Fact]
