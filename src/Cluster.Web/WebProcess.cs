@@ -113,7 +113,7 @@ public static class WebProcess
         // The client starts when the first silo answers; page and probes must not wait for that.
         builder.Services.Configure<HostOptions>(options => options.ServicesStartConcurrently = true);
         // Every second without a silo is a failed connection; /health says so to whoever asks.
-        builder.Logging.AddFilter("Orleans.Runtime.Messaging", LogLevel.Error);
+        builder.Logging.AddFilter("Orleans.Runtime.Messaging", LogLevel.Error).AddFilter("Orleans.Messaging.GatewayManager", LogLevel.Error);
         // What ends the start is thrown to the caller, who says it better; being told to end while waiting is no failure.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         Configure(builder);

@@ -21,7 +21,7 @@ namespace Cluster.Silo.Hosting;
 /// A silo as a process or inside another one. Configuration, the same under Aspire, Kubernetes and <c>cluster up</c>:
 /// <list type="bullet">
 /// <item><c>Cluster:SiloName</c>; <c>Cluster:Roles</c>, see <see cref="SiloRoles"/>; <c>Cluster:DataPlaneAddress</c>, the IP address
-/// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else loopback.</item>
+/// that replicas of other silos reach this one's at, else <c>Orleans:Endpoints:AdvertisedIPAddress</c>, else the address that the silo took.</item>
 /// <item><c>Cluster:Faults</c>, a folder: faults may be injected, and a ledger of every lane is kept there. For tests only.</item>
 /// <item><c>Cluster:RunsPath</c> and <c>Cluster:Inference</c>, see <see cref="InferenceOptions"/>.</item>
 /// <item><c>Cluster:Gpu</c>, see <see cref="GpuInstruments.Check"/>.</item>
@@ -104,8 +104,9 @@ public static class SiloProcess
             throw new UserErrorException($"Cluster:SiloName is \"{name}\".", "Give a name without '|'.");
         int siloPort = Port(configuration, SiloPortKey, DefaultSiloPort), gatewayPort = Port(configuration, GatewayPortKey, DefaultGatewayPort);
         var primary = Port(configuration, "Cluster:PrimarySiloPort", siloPort);
-        var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress") ?? IPAddress.Loopback;
-        builder.Services.AddSingleton(services => new ExchangeHub(dataPlane, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
+        var dataPlane = Address("Cluster:DataPlaneAddress") ?? Address("Orleans:Endpoints:AdvertisedIPAddress");
+        builder.Services.AddSingleton(services => new ExchangeHub(
+            dataPlane ?? services.GetRequiredService<ILocalSiloDetails>().SiloAddress.Endpoint.Address, logger: services.GetRequiredService<ILogger<ExchangeHub>>()));
         var gpus = Nvml.Load();
         GpuInstruments.Check(configuration, gpus);
         builder.Services.AddHostedService(services => new GpuInstruments(services.GetRequiredService<IMeterFactory>(), TimeProvider.System, gpus));
@@ -134,7 +135,9 @@ public static class SiloProcess
             silo.Services.AddPlacementDirector<SiloNamePlacement, SiloNamePlacementDirector>();
             silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, ReplicaDrainParticipant>();
         });
-        builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.Orleans", LogLevel.Warning);
+        builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.Orleans", LogLevel.Warning)
+            // Of each placement, two paragraphs.
+            .AddFilter("Polly", LogLevel.Warning);
 
         IPAddress? Address(string key) => configuration[key] is not { Length: > 0 } text
             ? null

@@ -30,6 +30,7 @@ public sealed class ContractTests
             ["Orleans__Endpoints__SiloPort"] = $"{Ports.Free()}",
             ["Orleans__Endpoints__GatewayPort"] = $"{Ports.Free()}",
             // The AppHost's own.
+            ["Orleans__Endpoints__AdvertisedIPAddress"] = "127.0.0.1",
             ["Cluster__SiloName"] = "silo-0",
             ["Cluster__Roles"] = "training,inference,data",
         };

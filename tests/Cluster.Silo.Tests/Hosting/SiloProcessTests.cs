@@ -1,8 +1,13 @@
+using System.Net;
+using Cluster.Collectives.Exchange;
 using Cluster.Core.Errors;
 using Cluster.ServiceDefaults;
+using Cluster.Silo.DataPlane;
 using Cluster.Silo.Hosting;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Orleans.Configuration;
 
 namespace Cluster.Silo.Tests.Hosting;
 
@@ -24,6 +29,21 @@ public class SiloProcessTests
 
         Assert.StartsWith(expected, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "127.0.0.2:")]
+    [InlineData("Cluster:DataPlaneAddress=127.0.0.3", "127.0.0.3:")]
+    public async Task DataPlane_IsWhereTheSiloIs_UnlessToldOtherwise(string settings, string expected)
+    {
+        var builder = Builder(settings);
+        SiloProcess.Configure(builder);
+        builder.Services.Configure<EndpointOptions>(options => options.AdvertisedIPAddress = IPAddress.Parse("127.0.0.2"));
+        using var host = builder.Build();
+
+        await using var registration = host.Services.GetRequiredService<ExchangeHub>().Register(new ExchangeBoard(1), new byte[32]);
+
+        Assert.StartsWith(expected, registration.Address, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -69,7 +69,6 @@ internal static class ClusterContract
         contract["Logging:Console:FormatterOptions:SingleLine"] = "true";
         contract["Logging:Console:FormatterOptions:TimestampFormat"] = "HH:mm:ss ";
         contract["Logging:LogLevel:Microsoft.Hosting.Lifetime"] = "Warning";
-        contract["Logging:LogLevel:Polly"] = "Warning";
         contract["Logging:LogLevel:Orleans.Runtime.Silo"] = "Error";
         // Counts the time since the machine was started as its first pause.
         contract["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error";
