@@ -39,6 +39,7 @@ internal unsafe struct LlamaBatch(int count, int* tokens, int* positions, int* s
 /// </summary>
 internal sealed unsafe class LlamaLibrary
 {
+    private const int KeyType = 104, Fp16 = 1;
     private readonly nint _llama, _base, _cpu;
 
     /// <param name="folder">With libllama, libggml and libggml-base, and either libggml-cpu or several libggml-cpu-NAME.</param>
@@ -113,6 +114,15 @@ internal sealed unsafe class LlamaLibrary
         // embeddings, offload_kqv, no_perf, op_offload; swa_full, kv_unified.
         if (Get(parameters, 128) != 0x01010100 || (Get(parameters, 132) & 0xFFFF) != 1)
             throw new UserErrorException("llama_context_params has another layout in this build.", "Give one that README.md names.");
+        // type_k and type_v, fp16 by default.
+        if (Get(parameters, KeyType) != Fp16 || Get(parameters, KeyType + 4) != Fp16)
+            throw new UserErrorException("llama_context_params has another layout in this build.", "Give one that README.md names.");
+        if (settings.QuantizedCache)
+        {
+            Set(ref parameters, KeyType, (int)GgmlType.Q8_0);
+            Set(ref parameters, KeyType + 4, (int)GgmlType.Q8_0);
+        }
+
         parameters[133] = settings.UnifiedCache ? (byte)1 : (byte)0;
         var context = ((delegate* unmanaged[Cdecl]<nint, Blob, nint>)Of("llama_init_from_model"))(model, parameters);
         return context != 0 ? context : throw new UserErrorException("llama.cpp makes no context.", "Give a newer build of it.");
@@ -165,14 +175,18 @@ internal sealed record LlamaModel(nint Handle, Action Free) : IDisposable
 /// <summary>What is tried of llama.cpp's settings, since none is the fastest everywhere.</summary>
 /// <param name="FlashAttention">Attention in one operation.</param>
 /// <param name="UnifiedCache">One cache for all sequences instead of one for each.</param>
-internal sealed record LlamaSettings(bool FlashAttention, bool UnifiedCache)
+/// <param name="QuantizedCache">Keys and values in q8_0 instead of fp16.</param>
+internal sealed record LlamaSettings(bool FlashAttention, bool UnifiedCache, bool QuantizedCache)
 {
     /// <summary>Those that make a difference.</summary>
-    public static IEnumerable<LlamaSettings> All(int batch) =>
+    /// <param name="batch">Sequences.</param>
+    /// <param name="quantized">Whether a quantised cache may be among them; it takes flash attention.</param>
+    public static IEnumerable<LlamaSettings> All(int batch, bool quantized) =>
         from flash in (bool[])[true, false]
         from unified in batch == 1 ? (bool[])[false] : [false, true]
-        select new LlamaSettings(flash, unified);
+        from narrow in flash && quantized ? (bool[])[false, true] : [false]
+        select new LlamaSettings(flash, unified, narrow);
 
     /// <inheritdoc/>
-    public override string ToString() => $"flash attention {(FlashAttention ? "on" : "off")}{(UnifiedCache ? ", one cache" : "")}";
+    public override string ToString() => $"flash attention {(FlashAttention ? "on" : "off")}{(UnifiedCache ? ", one cache" : "")}{(QuantizedCache ? ", its keys and values in q8_0" : "")}";
 }

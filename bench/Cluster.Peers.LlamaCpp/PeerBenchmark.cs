@@ -70,6 +70,7 @@ internal static class PeerBenchmark
     /// <param name="library">A build of llama.cpp.</param>
     /// <param name="shape">S or M.</param>
     /// <param name="precision">One of <see cref="Precisions"/>.</param>
+    /// <param name="cache">Of our keys and values beside quantised weights; with int8 llama.cpp may have its own in q8_0.</param>
     /// <param name="batch">Sequences at once.</param>
     /// <param name="threads">Of either program.</param>
     /// <param name="rounds">To be timed, at least 1.</param>
@@ -80,7 +81,7 @@ internal static class PeerBenchmark
     /// There is no such shape or precision, or llama.cpp refuses the model or gives other logits.
     /// </exception>
     public static PeerResult Run(
-        LlamaLibrary library, string shape, string precision, int batch, int threads, int rounds, bool mapped, string folder,
+        LlamaLibrary library, string shape, string precision, CacheFormat cache, int batch, int threads, int rounds, bool mapped, string folder,
         CancellationToken cancellation)
     {
         var at = Array.FindIndex(s_precisions, p => p.Name == precision);
@@ -91,12 +92,12 @@ internal static class PeerBenchmark
         ParameterInitialiser.Fill(parameters, layout, 1);
         var path = Path.Combine(folder, "model.gguf");
         var theirBytes = Gguf.Write(path, layout, parameters, s_precisions[at].Matrices, s_precisions[at].Head);
-        using var ours = Make(layout, parameters, precision, batch, threads);
+        using var ours = Make(layout, parameters, precision, cache, batch, threads);
         using var model = library.LoadModel(path, mapped);
         File.Delete(path);
         var (vocabulary, context) = (layout.Shape.Vocabulary, layout.Shape.MaxContext);
         LlamaDecoder With(LlamaSettings settings) => new(library, model.Handle, vocabulary, context, batch, threads, settings);
-        var settings = LlamaSettings.All(batch).MaxBy(candidate =>
+        var settings = LlamaSettings.All(batch, cache == CacheFormat.Int8).MaxBy(candidate =>
         {
             using var tried = With(candidate);
             WarmUp(() => Theirs(tried, batch, vocabulary, new BestSteps(), cancellation));
@@ -147,12 +148,14 @@ internal static class PeerBenchmark
         }
 
         double[] ratios = [.. our.Zip(their, (a, b) => a / b)];
-        // A value of ours has 4 bytes and of theirs 2, which reads the whole cache up to the next multiple of 256 tokens.
+        // llama.cpp reads the whole cache up to the next multiple of 256 tokens. Scales aside, but q8_0's, which are a sixteenth.
+        var ourBytes = precision is "fp32" or "bf16" || cache == CacheFormat.Fp32 ? 4 : cache == CacheFormat.Bf16 ? 2 : 1;
+        var theirBytesOfValue = settings.QuantizedCache ? 34.0 / 32 : 2;
         var values = 2.0 * layout.Shape.Layers * layout.Shape.KvHeads * layout.Shape.HeadSize * batch;
         var length = DecodeRound.Prompt + (DecodeRound.Decoded + 1) / 2.0;
         return new PeerResult(shape, batch, threads, rounds,
-            Figures(precision, our, ourBest, ours.MatrixBytes, values * 4 * length, ourPrompt),
-            Figures(s_precisions[at].Theirs, their, theirBest, theirBytes, values * 2 * 256, theirPrompt),
+            Figures(ourBytes == 4 ? precision : $"{precision}, kv {cache.ToString().ToLowerInvariant()}", our, ourBest, ours.MatrixBytes, values * ourBytes * length, ourPrompt),
+            Figures(s_precisions[at].Theirs, their, theirBest, theirBytes, values * theirBytesOfValue * 256, theirPrompt),
             settings + (mapped ? ", mapped file" : ""), Round(Median(our) / Median(their), 3),
             Round(Median(ratios), 3), Round(ratios.Min(), 3), Round(ratios.Max(), 3),
             Round(Median(read) / 1e9, 2), Round(difference, 5), Round(largest, 3));
@@ -162,12 +165,13 @@ internal static class PeerBenchmark
             Round(Median([.. rates.Zip(read, (rate, r) => rate / batch * matrices / r)]), 3), Round(Median(prompts), 0));
     }
 
-    private static ManagedDecoder Make(ParameterLayout layout, float[] parameters, string precision, int batch, int threads)
+    private static ManagedDecoder Make(
+        ParameterLayout layout, float[] parameters, string precision, CacheFormat cache, int batch, int threads)
     {
         var tokens = (batch + 1) * layout.Shape.MaxContext;
         if (precision is "fp32" or "bf16")
             return new ManagedDecoder(layout, parameters, Enum.Parse<DecodePrecision>(precision, ignoreCase: true), tokens, threads);
-        var scheme = QuantizationScheme.Of(WeightFormats.Parse("--precision", precision));
+        var scheme = QuantizationScheme.Of(WeightFormats.Parse("--precision", precision)) with { Cache = cache };
         return new ManagedDecoder(QuantizedModel.Of(layout, parameters, scheme), tokens, threads);
     }
 

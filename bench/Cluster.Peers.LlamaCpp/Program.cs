@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Cluster.Core.Errors;
+using Cluster.Inference.Quantization;
 using Cluster.Peers.LlamaCpp;
 
 var llama = new Option<string>("--llama") { Description = "Folder with llama.cpp's libraries.", HelpName = "DIR", Required = true };
@@ -23,6 +24,12 @@ var precisions = new Option<string[]>("--precision")
     DefaultValueFactory = _ => ["fp32", "bf16", "int8"],
     AllowMultipleArgumentsPerToken = true,
 };
+var cache = new Option<string>("--kv")
+{
+    Description = "Our keys and values beside quantised weights: fp32, bf16 or int8; with int8 llama.cpp may have its own in q8_0.",
+    HelpName = "FORMAT",
+    DefaultValueFactory = _ => "fp32",
+};
 var batches = new Option<int[]>("--batch")
 {
     Description = "Sequences at once.",
@@ -41,7 +48,7 @@ var mapped = new Option<bool>("--mmap") { Description = "llama.cpp maps the mode
 var json = new Option<bool>("--json") { Description = "One document a line." };
 var command = new RootCommand("Decode and prefill of the managed backend and of llama.cpp, in turn in one process.")
 {
-    llama, cpu, shapes, precisions, batches, threads, rounds, mapped, json,
+    llama, cpu, shapes, precisions, cache, batches, threads, rounds, mapped, json,
 };
 command.SetAction((parsed, cancellation) => Task.Run(() => Compare(parsed, cancellation), cancellation));
 return await command.Parse(args).InvokeAsync();
@@ -67,8 +74,8 @@ int Compare(ParseResult parsed, CancellationToken cancellation)
                     foreach (var precision in parsed.GetRequiredValue(precisions))
                     {
                         var result = PeerBenchmark.Run(
-                            library, shape, precision, batch, parsed.GetValue(threads), parsed.GetValue(rounds), parsed.GetValue(mapped),
-                            folder, cancellation);
+                            library, shape, precision, CacheFormats.Parse("--kv", parsed.GetRequiredValue(cache)), batch,
+                            parsed.GetValue(threads), parsed.GetValue(rounds), parsed.GetValue(mapped), folder, cancellation);
                         Print(result, Path.GetFileName(library.Kernels), parsed.GetValue(json));
                     }
                 }
