@@ -12,23 +12,9 @@ internal static class BenchMetricsCostVerb
     public static Command Create(CliEnvironment environment)
     {
         Option<string> shape = BenchOptions.Shape();
-        var precision = new Option<Precision>("--precision")
-        {
-            Description = "bf16, fp32, or auto for what this machine is best at.",
-            DefaultValueFactory = _ => Precision.Auto,
-        };
-        var replicas = new Option<int>("--replicas")
-        {
-            Description = "Replicas.",
-            HelpName = "N",
-            DefaultValueFactory = _ => Environment.ProcessorCount,
-        };
-        var threads = new Option<int>("--threads")
-        {
-            Description = "Threads of each replica.",
-            HelpName = "T",
-            DefaultValueFactory = _ => 1,
-        };
+        Option<Precision> precision = BenchOptions.TrainingPrecision();
+        Option<int> replicas = BenchOptions.Replicas("Replicas.", Environment.ProcessorCount);
+        Option<int> threads = BenchOptions.ReplicaThreads();
         var pairs = new Option<int>("--pairs")
         {
             Description = "Blocks without and with somebody who watches, in turn.",

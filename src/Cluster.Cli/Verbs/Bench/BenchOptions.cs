@@ -17,6 +17,26 @@ internal static class BenchOptions
         DefaultValueFactory = _ => "S",
     };
 
+    public static Option<Precision> TrainingPrecision() => new("--precision")
+    {
+        Description = "bf16, fp32, or auto for what this machine is best at.",
+        DefaultValueFactory = _ => Precision.Auto,
+    };
+
+    public static Option<int> Replicas(string description, int otherwise) => new("--replicas")
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => otherwise,
+    };
+
+    public static Option<int> ReplicaThreads() => new("--threads")
+    {
+        Description = "Threads of each replica.",
+        HelpName = "T",
+        DefaultValueFactory = _ => 1,
+    };
+
     public static void Print<T>(CliEnvironment environment, bool json, T result)
     {
         var document = RunJson.Document(result);

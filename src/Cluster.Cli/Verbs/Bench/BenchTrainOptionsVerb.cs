@@ -14,23 +14,9 @@ internal static class BenchTrainOptionsVerb
     public static Command Create(CliEnvironment environment)
     {
         Option<string> shape = BenchOptions.Shape();
-        var precision = new Option<Precision>("--precision")
-        {
-            Description = "bf16, fp32, or auto for what this machine is best at.",
-            DefaultValueFactory = _ => Precision.Auto,
-        };
-        var replicas = new Option<int>("--replicas")
-        {
-            Description = "Replicas, a silo process for each.",
-            HelpName = "N",
-            DefaultValueFactory = _ => 2,
-        };
-        var threads = new Option<int>("--threads")
-        {
-            Description = "Threads of each replica.",
-            HelpName = "T",
-            DefaultValueFactory = _ => 1,
-        };
+        Option<Precision> precision = BenchOptions.TrainingPrecision();
+        Option<int> replicas = BenchOptions.Replicas("Replicas, a silo process for each.", 2);
+        Option<int> threads = BenchOptions.ReplicaThreads();
         var steps = new Option<long>("--steps")
         {
             Description = "Steps to time for each option.",

@@ -12,23 +12,9 @@ internal static class BenchTrainVerb
     public static Command Create(CliEnvironment environment)
     {
         Option<string> shape = BenchOptions.Shape();
-        var precision = new Option<Precision>("--precision")
-        {
-            Description = "bf16, fp32, or auto for what this machine is best at.",
-            DefaultValueFactory = _ => Precision.Auto,
-        };
-        var replicas = new Option<int>("--replicas")
-        {
-            Description = "Replicas.",
-            HelpName = "N",
-            DefaultValueFactory = _ => Environment.ProcessorCount,
-        };
-        var threads = new Option<int>("--threads")
-        {
-            Description = "Threads of each replica.",
-            HelpName = "T",
-            DefaultValueFactory = _ => 1,
-        };
+        Option<Precision> precision = BenchOptions.TrainingPrecision();
+        Option<int> replicas = BenchOptions.Replicas("Replicas.", Environment.ProcessorCount);
+        Option<int> threads = BenchOptions.ReplicaThreads();
         var processes = new Option<bool>("--processes") { Description = "A silo process for each replica." };
         var steps = new Option<long>("--steps") { Description = "Steps to time.", HelpName = "N", DefaultValueFactory = _ => 20 };
         var eager = new Option<bool>("--beside-eager")
