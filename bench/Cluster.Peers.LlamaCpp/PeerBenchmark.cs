@@ -126,7 +126,7 @@ internal static class PeerBenchmark
             for (var round = 0; round < rounds; round++)
             {
                 var (one, two) = bandwidth.Measure(16);
-                read[round] = Math.Max(Median(one), Median(two));
+                read[round] = Math.Max(Median.Of(one), Median.Of(two));
                 // Whoever comes second may find a warmer or a slower machine.
                 for (var turn = 0; turn < 2; turn++)
                 {
@@ -156,13 +156,13 @@ internal static class PeerBenchmark
         return new PeerResult(shape, batch, threads, rounds,
             Figures(ourBytes == 4 ? precision : $"{precision}, kv {cache.ToString().ToLowerInvariant()}", our, ourBest, ours.MatrixBytes, values * ourBytes * length, ourPrompt),
             Figures(s_precisions[at].Theirs, their, theirBest, theirBytes, values * theirBytesOfValue * 256, theirPrompt),
-            settings + (mapped ? ", mapped file" : ""), Round(Median(our) / Median(their), 3),
-            Round(Median(ratios), 3), Round(ratios.Min(), 3), Round(ratios.Max(), 3),
-            Round(Median(read) / 1e9, 2), Round(difference, 5), Round(largest, 3));
+            settings + (mapped ? ", mapped file" : ""), Round(Median.Of(our) / Median.Of(their), 3),
+            Round(Median.Of(ratios), 3), Round(ratios.Min(), 3), Round(ratios.Max(), 3),
+            Round(Median.Of(read) / 1e9, 2), Round(difference, 5), Round(largest, 3));
 
         PeerFigures Figures(string format, double[] rates, BestSteps best, long matrices, double cache, double[] prompts) => new(
-            format, Round(Median(rates), 1), Round(batch / best.Mean, 1), Round(matrices / 1e6, 1), Round(cache / 1e6, 2),
-            Round(Median([.. rates.Zip(read, (rate, r) => rate / batch * matrices / r)]), 3), Round(Median(prompts), 0));
+            format, Round(Median.Of(rates), 1), Round(batch / best.Mean, 1), Round(matrices / 1e6, 1), Round(cache / 1e6, 2),
+            Round(Median.Of([.. rates.Zip(read, (rate, r) => rate / batch * matrices / r)]), 3), Round(Median.Of(prompts), 0));
     }
 
     private static ManagedDecoder Make(
@@ -264,8 +264,6 @@ internal static class PeerBenchmark
             _least[step] = Math.Min(_least[step], seconds);
         }
     }
-
-    private static double Median(IReadOnlyList<double> values) => values.Order().ElementAt(values.Count / 2);
 
     private static double Round(double value, int digits) => Math.Round(value, digits);
 }

@@ -197,12 +197,10 @@ internal static class AllReduceBenchmark
 
         public long BytesRead { get; set; }
 
-        public double Median => Math.Round(Middle(Times), 2);
+        public double Median => Math.Round(Benchmarks.Median.Of(Times), 2);
 
         public double Best => Math.Round(Times.Min(), 2);
 
-        public double Busy => Math.Round(Middle(BusyTimes), 1);
-
-        private static double Middle(List<double> values) => values.Order().ElementAt(values.Count / 2);
+        public double Busy => Math.Round(Benchmarks.Median.Of(BusyTimes), 1);
     }
 }

@@ -108,9 +108,9 @@ internal sealed class BalanceBenchmark(string folder, int steps, double laneSeco
         var ledger = FaultInjector.Read(cluster.State.Faults!, job);
         var commits = ledger.Where(e => e.Event == LedgerEvent.Committed).GroupBy(e => e.Step).ToDictionary(group => group.Key, group => group.Min(e => e.Seconds));
         // Those begun before the silos knew each other, and warm-up, are left out.
-        var before = Median(Times(steps / 4, steps / 2 - 1));
+        var before = Median.Of(Times(steps / 4, steps / 2 - 1));
         var after = Times(steps / 2, steps - 1);
-        var settled = Median(Times(3 * steps / 4, steps - 1));
+        var settled = Median.Of(Times(3 * steps / 4, steps - 1));
         var lanes = ledger.Where(e => e.Event == LedgerEvent.Computed).ToLookup(e => e.Step, e => ReplicaKey.Parse(ReplicaKey.OfMember(e.Member)).Silo);
         var names = cluster.State.Silos.Select(silo => silo.Name).ToArray();
         var even = LanesAt(steps / 2 - 1);
@@ -127,8 +127,6 @@ internal sealed class BalanceBenchmark(string folder, int steps, double laneSeco
 
         int[] LanesAt(long step) => [.. names.Select(name => lanes[step].Count(silo => silo == name))];
     }
-
-    private static double Median(double[] times) => times.Order().ElementAt(times.Length / 2);
 
     private RunRequest Request(string run, int silos, string corpus)
     {

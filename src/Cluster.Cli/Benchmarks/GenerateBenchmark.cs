@@ -83,7 +83,7 @@ internal static class GenerateBenchmark
                 Time(decoder, batch, own, cancellation);
             }
 
-            read = Math.Max(Timing.MedianOf(one), Timing.MedianOf(two));
+            read = Math.Max(Median.Of(one), Median.Of(two));
         }
 
         List<PassEffect>? effects = passes ? [] : null;
@@ -195,9 +195,7 @@ internal static class GenerateBenchmark
 
         public double Best => Steps.Average(times => times.Min());
 
-        public double Median => Steps.Average(MedianOf);
-
-        public static double MedianOf(IReadOnlyList<double> values) => values.Order().ElementAt(values.Count / 2);
+        public double Median => Steps.Average(Benchmarks.Median.Of);
     }
 
     private sealed class Wordless(int count) : ITokenText

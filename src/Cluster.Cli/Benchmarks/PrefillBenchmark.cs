@@ -87,9 +87,7 @@ internal static class PrefillBenchmark
         using var exact = new ManagedDecoder(layout, parameters, DecodePrecision.Fp32, room);
         var difference = Once(exact).Zip(logits, (a, b) => Math.Abs(a - b)).Max();
         return new PrefillBenchmarkResult(shape, precision.ToString().ToLowerInvariant(), threads, tokens, Math.Round(best[0]), Math.Round(best[1]),
-            Math.Round(best[2]), Math.Round(best[3]), Median(quotients), Median(ofCpu), Math.Round(difference, 5));
-
-        static double Median(List<double> values) => Math.Round(values.Order().ElementAt(values.Count / 2), 2);
+            Math.Round(best[2]), Math.Round(best[3]), Math.Round(Median.Of(quotients), 2), Math.Round(Median.Of(ofCpu), 2), Math.Round(difference, 5));
 
         float[] Once(IDecodeBackend backend)
         {
